@@ -1,0 +1,54 @@
+"""Logs: one JSON line per event on standard output, each with the service's name and the request's id.
+
+``log = logs.logger()`` at the top of a module, ``log.info("batch_answered", items=8)`` where something happens.
+Event names are past tense and snake_case; the rest are fields. Secrets and payloads never go into a log.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
+
+
+def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
+    return _ENCODER.encode(event)
+
+
+def configure(service: str, level: str = "info") -> None:
+    """Set the process's logging up, once, at its start; the standard library's loggers speak through it too."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        lambda _, __, event: {"service": service, **event},
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            lambda _, __, event: _render(_, __, event).decode(),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def logger() -> Any:
+    """Return a logger that takes an event's name and its fields."""
+    return structlog.get_logger()

@@ -1,0 +1,223 @@
+from chassis.rpc import model_server_pb2 as _model_server_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Model(_message.Message):
+    __slots__ = ("modelinfo_json",)
+    MODELINFO_JSON_FIELD_NUMBER: _ClassVar[int]
+    modelinfo_json: bytes
+    def __init__(self, modelinfo_json: _Optional[bytes] = ...) -> None: ...
+
+class PublishModelRequest(_message.Message):
+    __slots__ = ("modelinfo_json", "actor")
+    MODELINFO_JSON_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    modelinfo_json: bytes
+    actor: str
+    def __init__(self, modelinfo_json: _Optional[bytes] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class GetModelRequest(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    def __init__(self, key: _Optional[str] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ("org_name", "problem_id")
+    ORG_NAME_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_ID_FIELD_NUMBER: _ClassVar[int]
+    org_name: str
+    problem_id: str
+    def __init__(self, org_name: _Optional[str] = ..., problem_id: _Optional[str] = ...) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+
+class SetModelStatusRequest(_message.Message):
+    __slots__ = ("key", "status", "actor")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    status: str
+    actor: str
+    def __init__(self, key: _Optional[str] = ..., status: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class WatchModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ModelsSnapshot(_message.Message):
+    __slots__ = ("models", "default_keys")
+    class DefaultKeysEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_KEYS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    default_keys: _containers.ScalarMap[str, str]
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., default_keys: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class SetDefaultModelRequest(_message.Message):
+    __slots__ = ("task", "key", "actor")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    key: str
+    actor: str
+    def __init__(self, task: _Optional[str] = ..., key: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class SetDefaultModelResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Lease(_message.Message):
+    __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms")
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    TTL_S_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_CAP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    model_key: str
+    address: str
+    capacity: _model_server_pb2.Capacity
+    ttl_s: float
+    draining: bool
+    resident_bytes: int
+    memory_cap_bytes: int
+    engine: str
+    started_at_ms: int
+    def __init__(self, instance_id: _Optional[str] = ..., model_key: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_model_server_pb2.Capacity, _Mapping]] = ..., ttl_s: _Optional[float] = ..., draining: bool = ..., resident_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., started_at_ms: _Optional[int] = ...) -> None: ...
+
+class AnnounceResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WithdrawRequest(_message.Message):
+    __slots__ = ("instance_id",)
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    def __init__(self, instance_id: _Optional[str] = ...) -> None: ...
+
+class WithdrawResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WatchLeasesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LeasesSnapshot(_message.Message):
+    __slots__ = ("leases",)
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    leases: _containers.RepeatedCompositeFieldContainer[Lease]
+    def __init__(self, leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ...) -> None: ...
+
+class UsageBatch(_message.Message):
+    __slots__ = ("batch_id", "records")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    batch_id: str
+    records: _containers.RepeatedCompositeFieldContainer[UsageRecord]
+    def __init__(self, batch_id: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UsageRecord, _Mapping]]] = ...) -> None: ...
+
+class UsageRecord(_message.Message):
+    __slots__ = ("request_id", "client_id", "model_key", "task", "status", "answered_at_ms", "payload_bytes", "wait_s", "service_s", "batch_size", "attempts")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_S_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    client_id: str
+    model_key: str
+    task: str
+    status: int
+    answered_at_ms: int
+    payload_bytes: int
+    wait_s: float
+    service_s: float
+    batch_size: int
+    attempts: int
+    def __init__(self, request_id: _Optional[str] = ..., client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., task: _Optional[str] = ..., status: _Optional[int] = ..., answered_at_ms: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., wait_s: _Optional[float] = ..., service_s: _Optional[float] = ..., batch_size: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
+
+class RecordUsageResponse(_message.Message):
+    __slots__ = ("stored",)
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    stored: bool
+    def __init__(self, stored: bool = ...) -> None: ...
+
+class GetUsageRequest(_message.Message):
+    __slots__ = ("client_id", "model_key", "from_ms", "to_ms", "by")
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    TO_MS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    client_id: str
+    model_key: str
+    from_ms: int
+    to_ms: int
+    by: str
+    def __init__(self, client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
+
+class GetUsageResponse(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[UsageRow]
+    def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ...) -> None: ...
+
+class UsageRow(_message.Message):
+    __slots__ = ("group", "requests", "statuses", "payload_bytes", "service_s", "latency_histogram")
+    class GroupEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class StatusesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_S_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    group: _containers.ScalarMap[str, str]
+    requests: int
+    statuses: _containers.ScalarMap[int, int]
+    payload_bytes: int
+    service_s: float
+    latency_histogram: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., statuses: _Optional[_Mapping[int, int]] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ..., latency_histogram: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -1,0 +1,134 @@
+"""A gRPC server as every service runs it: errors as statuses, health, reflection, an end without a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from typing import Any, NoReturn
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from chassis import logs
+from chassis.errors import ServoirError
+
+log = logs.logger()
+ERROR_NAME = "servoir-error"
+RETRY_AFTER = "retry-after-s"
+MAX_MESSAGE_BYTES = 512 * 2**20
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+]
+
+
+class CannotBind(Exception):
+    """The address is taken, or is none of this machine's."""
+
+
+def _abort(context: grpc.ServicerContext, error: ServoirError) -> NoReturn:
+    metadata = [(ERROR_NAME, type(error).__name__)]
+    if error.retry_after_s is not None:
+        metadata.append((RETRY_AFTER, f"{error.retry_after_s:.3f}"))
+    context.set_trailing_metadata(tuple(metadata))
+    context.abort(error.grpc_status, error.detail)
+    raise AssertionError("abort returned")
+
+
+def _told(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *method* (unary) with its ServoirErrors told to the caller, and its bugs logged and told as INTERNAL."""
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(request, context)
+        except ServoirError as error:
+            _abort(context, error)
+        except Exception:
+            log.exception("rpc_failed")
+            context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+    return call
+
+
+def _told_streaming(method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            yield from method(request, context)
+        except ServoirError as error:
+            _abort(context, error)
+
+    return call
+
+
+class ErrorsAsStatuses(grpc.ServerInterceptor):
+    """Turns what a servicer raises into a gRPC status (chassis/errors.py has the table)."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """Wrap the handler's one method; streams of requests are not used in this project."""
+        handler = continuation(details)
+        if handler is None or handler.request_streaming:
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _told_streaming(handler.unary_stream), handler.request_deserializer, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _told(handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        )
+
+
+class RpcServer:
+    """A gRPC server on one port with the services that *register* adds, health and reflection.
+
+    Health says NOT_SERVING until ``serving(True)``. ``start`` raises CannotBind.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        register: Callable[[grpc.Server], None],
+        *,
+        service_names: Sequence[str],
+        threads: int = 16,
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
+            interceptors=[ErrorsAsStatuses()],
+            options=[*OPTIONS, *options],
+        )
+        self._names = ["", *service_names]
+        self._health = health.HealthServicer()
+        self._address = address
+        register(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            [*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
+        self.serving(False)
+
+    def start(self) -> int:
+        """Bind and start; return the port (the given one, or the one that the system chose for port 0)."""
+        try:
+            port = self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise CannotBind(f"cannot listen on {self._address}: taken, or not an address of this machine") from error
+        self._server.start()
+        return port
+
+    def serving(self, ready: bool) -> None:
+        """Say through grpc.health.v1 whether calls are welcome."""
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in self._names:
+            self._health.set(name, status)
+
+    def stop(self, grace_s: float) -> None:
+        """Take no new call, let those at hand finish for *grace_s*, and end."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+
+    def wait(self) -> None:
+        """Return when the server has stopped."""
+        self._server.wait_for_termination()

@@ -1,0 +1,43 @@
+"""Fixtures of the real parts: Valkey or Redis, and mongod; started once, empty for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pymongo
+import pytest
+import redis
+
+from tests.parts import start_mongod, start_redis
+
+
+@pytest.fixture(scope="session")
+def redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server, url = start_redis(tmp_path_factory.mktemp("redis"))
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """The URL of a real Redis or Valkey, empty."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+    return redis_server_url
+
+
+@pytest.fixture(scope="session")
+def mongo_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server, url = start_mongod(tmp_path_factory.mktemp("mongod"))
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def mongo_url(mongo_server_url: str) -> str:
+    """The URL of a real mongod, a replica set of one, empty."""
+    with pymongo.MongoClient[dict[str, object]](mongo_server_url) as client:
+        for name in client.list_database_names():
+            if name not in ("admin", "local", "config"):
+                client.drop_database(name)
+    return mongo_server_url

@@ -1,0 +1,116 @@
+"""The real parts that tests run against: Valkey or Redis and mongod, to start, kill, pause and start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import redis
+
+from embedded import Missing, mongod, valkey
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
+    """Return once *condition* holds; fail the test when it does not within *timeout_s*."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            pytest.fail(f"not within {timeout_s:g} s: {what or condition}")
+        time.sleep(0.01)
+
+
+def absent(what: str) -> NoReturn:
+    """Skip the test on a laptop where *what* is missing; fail it on CI."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+    raise AssertionError("unreachable")
+
+
+class Server:
+    """A real server process that a test may kill, pause and start again on its port with its data."""
+
+    def __init__(
+        self, command: list[str], ready: Callable[[], object], log: Path, env: dict[str, str] | None = None
+    ) -> None:
+        self.command, self.ready, self.log, self.env = command, ready, log, env
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(self.env or {})}
+            )
+        wait_until(lambda: self.process.poll() is not None or self.ready(), what=f"{self.command[0]} ready")
+        if self.process.poll() is not None:
+            pytest.fail(f"{self.command[:3]} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        self.process.send_signal(how)
+        if how in (signal.SIGKILL, signal.SIGTERM):
+            self.process.wait(30)
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait(30)
+
+
+def _pings(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=1) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def start_redis(folder: Path, **options: str) -> tuple[Server, str]:
+    """Start a server of one's own (to kill, pause or fill); return it and its URL."""
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        command = valkey.command(port, folder, server=os.environ.get("SERVOIR_TEST_REDIS_SERVER", ""), **options)
+    except Missing as missing:
+        absent(str(missing))
+    return Server(command, lambda: _pings(url), folder / "redis.log"), url
+
+
+def start_mongod(folder: Path) -> tuple[Server, str]:
+    """Start a one-node replica set of one's own; return it and its URL."""
+    port = free_port()
+    try:
+        command = mongod.command(port, folder, ttlMonitorSleepSecs="1", enableTestCommands="1")
+    except Missing as missing:
+        absent(str(missing))
+
+    def ready() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return True
+        except OSError:
+            return False
+
+    server = Server(command, ready, folder / "mongod.log")
+    mongod.initiate(port)
+    return server, mongod.url(port)
