@@ -1,0 +1,82 @@
+"""Errors: one tree, and a class that survives the way through a gRPC status and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from chassis import errors
+from chassis.rpc import registry_pb2, registry_pb2_grpc
+from chassis.rpc_client import channel, told
+from chassis.rpc_server import CannotBind, RpcServer
+
+
+class Raising(registry_pb2_grpc.RegistryServicer):
+    """A registry that raises the error whose class a call names."""
+
+    def GetModel(self, request: registry_pb2.GetModelRequest, context: grpc.ServicerContext) -> registry_pb2.Model:  # noqa: N802
+        if request.key == "bug":
+            raise ZeroDivisionError("a secret")
+        raise errors.BY_NAME[request.key]("so it is", retry_after_s=2.5)
+
+    def WatchModels(  # noqa: N802
+        self, request: registry_pb2.WatchModelsRequest, context: grpc.ServicerContext
+    ) -> Iterator[registry_pb2.ModelsSnapshot]:
+        yield registry_pb2.ModelsSnapshot()
+        raise errors.Unavailable("gone")
+
+
+@pytest.fixture
+def stub() -> Iterator[registry_pb2_grpc.RegistryStub]:
+    server = RpcServer(
+        "127.0.0.1:0",
+        lambda it: registry_pb2_grpc.add_RegistryServicer_to_server(Raising(), it),
+        service_names=["servoir.v1.Registry"],
+    )
+    with channel(f"127.0.0.1:{server.start()}") as line:
+        yield registry_pb2_grpc.RegistryStub(line)
+    server.stop(0)
+
+
+@pytest.mark.parametrize("name", errors.BY_NAME)
+def test_an_error_comes_back_as_its_own_class(stub: registry_pb2_grpc.RegistryStub, name: str) -> None:
+    with pytest.raises(errors.ServoirError) as raised, told():
+        stub.GetModel(registry_pb2.GetModelRequest(key=name))
+
+    assert type(raised.value) is errors.BY_NAME[name]
+    assert (raised.value.detail, raised.value.retry_after_s) == ("so it is", 2.5)
+
+
+def test_a_bug_is_told_without_its_text(stub: registry_pb2_grpc.RegistryStub) -> None:
+    with pytest.raises(errors.ServoirError) as raised, told():
+        stub.GetModel(registry_pb2.GetModelRequest(key="bug"))
+
+    assert (raised.value.status, raised.value.detail) == (500, "internal error")
+
+
+def test_a_stream_ends_with_its_error(stub: registry_pb2_grpc.RegistryStub) -> None:
+    with pytest.raises(errors.Unavailable, match="gone"), told():
+        list(stub.WatchModels(registry_pb2.WatchModelsRequest()))
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with channel("127.0.0.1:1") as line, pytest.raises(errors.Unavailable), told():
+        registry_pb2_grpc.RegistryStub(line).GetModel(registry_pb2.GetModelRequest(key="x"))
+
+
+def test_a_taken_port_is_said_to_be_taken() -> None:
+    first = RpcServer("127.0.0.1:0", lambda _: None, service_names=[])
+    port = first.start()
+
+    with pytest.raises(CannotBind, match=str(port)):
+        RpcServer(f"127.0.0.1:{port}", lambda _: None, service_names=[]).start()
+    first.stop(0)
+
+
+def test_statuses_without_a_name_still_find_their_class() -> None:
+    assert isinstance(errors.error_for(grpc.StatusCode.NOT_FOUND, ""), errors.NotFound)
+    assert isinstance(errors.error_for(grpc.StatusCode.INVALID_ARGUMENT, ""), errors.BadRequest)
+    assert type(errors.error_for(grpc.StatusCode.INTERNAL, "")) is errors.ServoirError
+    assert type(errors.error_for(grpc.StatusCode.DATA_LOSS, "")) is errors.ServoirError

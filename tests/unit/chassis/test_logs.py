@@ -1,0 +1,35 @@
+"""Logs: one JSON line per event, whoever speaks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """
+import logging
+from chassis import logs
+logs.configure("kettle", level="info")
+log = logs.logger()
+log.debug("unheard")
+log.info("boiled", litres=1.5, request_id="r-1")
+logging.getLogger("other").warning("from %s", "elsewhere")
+try:
+    {}["x"]
+except KeyError:
+    log.exception("broke")
+"""
+
+
+def test_every_line_is_json_with_service_event_level_and_time() -> None:
+    output = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("boiled", "info"),
+        ("from elsewhere", "warning"),
+        ("broke", "error"),
+    ]
+    assert all(line["service"] == "kettle" and line["time"] for line in lines)
+    assert (lines[0]["litres"], lines[0]["request_id"]) == (1.5, "r-1")
+    assert "KeyError" in lines[2]["exception"]

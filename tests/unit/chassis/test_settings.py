@@ -1,0 +1,85 @@
+"""Settings: what is read from the environment, and that all that is wrong is said at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import BadSettings, Bytes, load, parse_bytes, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Kettle:
+    litres: float = setting(1.5, help="how much it holds")
+    cups: int = setting(4, help="how many it fills")
+    whistles: bool = setting(False, help="whether it can be heard")
+    shelf: Path = setting(Path("/shelf"), help="where it stands")
+    cap: Bytes = setting(Bytes(0), help="how much memory it may have")
+    teas: tuple[str, ...] = setting((), help="what it is for")
+    owner: str | None = setting(None, help="whose it is")
+
+    def __post_init__(self) -> None:
+        if self.cups < 1:
+            raise ValueError("cups: at least 1")
+
+
+def test_defaults_stand_where_the_environment_says_nothing() -> None:
+    assert load(Kettle, {"SERVOIR_CUPS": ""}) == Kettle()
+
+
+def test_every_kind_of_value_is_read() -> None:
+    environ = {
+        "SERVOIR_LITRES": "2.25",
+        "SERVOIR_CUPS": "6",
+        "SERVOIR_WHISTLES": "Yes",
+        "SERVOIR_SHELF": "/top",
+        "SERVOIR_CAP": "2GiB",
+        "SERVOIR_TEAS": "green, black,",
+        "SERVOIR_OWNER": "ada",
+    }
+
+    assert load(Kettle, environ) == Kettle(2.25, 6, True, Path("/top"), Bytes(2 * 2**30), ("green", "black"), "ada")
+
+
+def test_false_is_false() -> None:
+    assert load(Kettle, {"SERVOIR_WHISTLES": "false"}).whistles is False
+
+
+def test_an_override_stands_over_the_environment_and_none_is_no_override() -> None:
+    assert load(Kettle, {"SERVOIR_CUPS": "6"}, cups=2, litres=None) == Kettle(cups=2)
+
+
+def test_all_bad_values_are_named_together() -> None:
+    with pytest.raises(BadSettings) as raised:
+        load(Kettle, {"SERVOIR_CUPS": "many", "SERVOIR_WHISTLES": "loud", "SERVOIR_CAP": "2 buckets"})
+
+    assert all(name in str(raised.value) for name in ("SERVOIR_CUPS", "SERVOIR_WHISTLES", "SERVOIR_CAP"))
+
+
+def test_what_the_settings_refuse_themselves_is_a_bad_setting() -> None:
+    with pytest.raises(BadSettings, match="at least 1"):
+        load(Kettle, {"SERVOIR_CUPS": "0"})
+
+
+def test_a_setting_without_a_default_must_be_given() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Needy:
+        url: str
+
+    with pytest.raises(BadSettings, match="SERVOIR_URL: not set"):
+        load(Needy, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("512", 512), ("64MiB", 64 * 2**20), (" 1.5 GB ", 1_500_000_000), ("2gib", 2 * 2**30)]
+)
+def test_sizes_are_read_with_their_units(text: str, number: int) -> None:
+    assert parse_bytes(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1e3", "2 buckets"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        parse_bytes(text)
