@@ -84,6 +84,36 @@ class SetDefaultModelResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ListHistoryRequest(_message.Message):
+    __slots__ = ("key", "limit")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    limit: int
+    def __init__(self, key: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListHistoryResponse(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ...) -> None: ...
+
+class HistoryEntry(_message.Message):
+    __slots__ = ("key", "action", "actor", "at_ms", "before", "after")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    action: str
+    actor: str
+    at_ms: int
+    before: str
+    after: str
+    def __init__(self, key: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., at_ms: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
 class Lease(_message.Message):
     __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -141,7 +171,7 @@ class UsageBatch(_message.Message):
     def __init__(self, batch_id: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UsageRecord, _Mapping]]] = ...) -> None: ...
 
 class UsageRecord(_message.Message):
-    __slots__ = ("request_id", "client_id", "model_key", "task", "status", "answered_at_ms", "payload_bytes", "wait_s", "service_s", "batch_size", "attempts")
+    __slots__ = ("request_id", "client_id", "model_key", "task", "status", "answered_at_ms", "payload_bytes", "wait_s", "service_s", "batch_size", "attempts", "image_index")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +183,7 @@ class UsageRecord(_message.Message):
     SERVICE_S_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     client_id: str
     model_key: str
@@ -164,7 +195,8 @@ class UsageRecord(_message.Message):
     service_s: float
     batch_size: int
     attempts: int
-    def __init__(self, request_id: _Optional[str] = ..., client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., task: _Optional[str] = ..., status: _Optional[int] = ..., answered_at_ms: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., wait_s: _Optional[float] = ..., service_s: _Optional[float] = ..., batch_size: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
+    image_index: int
+    def __init__(self, request_id: _Optional[str] = ..., client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., task: _Optional[str] = ..., status: _Optional[int] = ..., answered_at_ms: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., wait_s: _Optional[float] = ..., service_s: _Optional[float] = ..., batch_size: _Optional[int] = ..., attempts: _Optional[int] = ..., image_index: _Optional[int] = ...) -> None: ...
 
 class RecordUsageResponse(_message.Message):
     __slots__ = ("stored",)
@@ -193,7 +225,7 @@ class GetUsageResponse(_message.Message):
     def __init__(self, rows: _Optional[_Iterable[_Union[UsageRow, _Mapping]]] = ...) -> None: ...
 
 class UsageRow(_message.Message):
-    __slots__ = ("group", "requests", "statuses", "payload_bytes", "service_s", "latency_histogram")
+    __slots__ = ("group", "requests", "statuses", "payload_bytes", "service_s", "latency_histogram", "images")
     class GroupEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -214,10 +246,24 @@ class UsageRow(_message.Message):
     PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
     SERVICE_S_FIELD_NUMBER: _ClassVar[int]
     LATENCY_HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     group: _containers.ScalarMap[str, str]
     requests: int
     statuses: _containers.ScalarMap[int, int]
     payload_bytes: int
     service_s: float
     latency_histogram: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., statuses: _Optional[_Mapping[int, int]] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ..., latency_histogram: _Optional[_Iterable[int]] = ...) -> None: ...
+    images: int
+    def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., statuses: _Optional[_Mapping[int, int]] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ..., latency_histogram: _Optional[_Iterable[int]] = ..., images: _Optional[int] = ...) -> None: ...
+
+class GetReadinessRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Readiness(_message.Message):
+    __slots__ = ("degraded", "detail")
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    degraded: bool
+    detail: str
+    def __init__(self, degraded: bool = ..., detail: _Optional[str] = ...) -> None: ...

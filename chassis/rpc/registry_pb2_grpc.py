@@ -64,6 +64,11 @@ class RegistryStub(object):
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelResponse.FromString,
                 _registered_method=True)
+        self.ListHistory = channel.unary_unary(
+                '/servoir.v1.Registry/ListHistory',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
         self.Announce = channel.unary_unary(
                 '/servoir.v1.Registry/Announce',
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.Lease.SerializeToString,
@@ -88,6 +93,11 @@ class RegistryStub(object):
                 '/servoir.v1.Registry/GetUsage',
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
+        self.GetReadiness = channel.unary_unary(
+                '/servoir.v1.Registry/GetReadiness',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.GetReadinessRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.Readiness.FromString,
                 _registered_method=True)
 
 
@@ -137,6 +147,13 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHistory(self, request, context):
+        """Who did what to a model, or to any, and when; newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Announce(self, request, context):
         """-- leases ---------------------------------------------------------------------------------
         Announce a model server, or renew: called again before ttl_s is over. NOT_FOUND for an unknown model.
@@ -168,6 +185,14 @@ class RegistryServicer(object):
 
     def GetUsage(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReadiness(self, request, context):
+        """-- itself ---------------------------------------------------------------------------------
+        Whether MongoDB is there; without it leases and models are served from memory and writes are refused.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -205,6 +230,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelResponse.SerializeToString,
             ),
+            'ListHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHistory,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.SerializeToString,
+            ),
             'Announce': grpc.unary_unary_rpc_method_handler(
                     servicer.Announce,
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.Lease.FromString,
@@ -229,6 +259,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'GetReadiness': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReadiness,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.GetReadinessRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.Readiness.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -404,6 +439,33 @@ class Registry(object):
             _registered_method=True)
 
     @staticmethod
+    def ListHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/ListHistory',
+            chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Announce(request,
             target,
             options=(),
@@ -528,6 +590,33 @@ class Registry(object):
             '/servoir.v1.Registry/GetUsage',
             chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
             chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReadiness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/GetReadiness',
+            chassis_dot_rpc_dot_registry__pb2.GetReadinessRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.Readiness.FromString,
             options,
             channel_credentials,
             insecure,
