@@ -1,0 +1,105 @@
+"""The promises, as functions of a history: each returns the violations that it finds, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tests.chaos.history import Answered, Fault, History
+
+#: After its deadline a request may be under way for this long: the answer's way back, a paused gateway aside.
+HANG_S = 8.0
+#: The clock of an execution's log line is read a little after the decision to run it.
+LATE_S = 0.1
+#: For this long after a fault, parts may still be starting again, so a refusal has its reason.
+RECOVERY_S = 10.0
+
+REFUSED = (429, 503)
+LOST = 0
+
+
+def violations(history: History) -> list[str]:
+    """Return everything that breaks a promise in *history*; empty when all are kept."""
+    checks = (
+        every_request_has_one_answer,
+        every_answer_is_right_for_its_bytes,
+        nothing_runs_after_its_deadline,
+        nothing_is_refused_without_a_reason,
+        usage_equals_answers,
+        nothing_stays_behind,
+    )
+    return [violation for check in checks for violation in check(history)]
+
+
+def every_request_has_one_answer(history: History) -> Iterable[str]:
+    """Yield what was answered twice, never, or long after its deadline."""
+    answers: dict[str, list[Answered]] = {}
+    for answer in history.answered:
+        answers.setdefault(answer.request_id, []).append(answer)
+    for sent in history.sent:
+        found = answers.get(sent.request_id, [])
+        if len(found) != 1:
+            yield f"{sent.request_id}: {len(found)} answers"
+        elif found[0].at > sent.at + sent.timeout_s + HANG_S and not _broken(history, sent.at, found[0].at, "pause"):
+            yield f"{sent.request_id}: answered {found[0].at - sent.at:.1f} s after it was sent, timeout {sent.timeout_s:g} s"
+
+
+def every_answer_is_right_for_its_bytes(history: History) -> Iterable[str]:
+    """Yield answers of other bytes, and statuses that no fault explains."""
+    digests = {sent.request_id: sent.digest for sent in history.sent}
+    for answer in history.answered:
+        if answer.status == 200 and answer.digest != digests.get(answer.request_id):
+            yield f"{answer.request_id}: answered for other bytes"
+        if answer.status not in (200, 429, 503, 504, LOST):
+            yield f"{answer.request_id}: status {answer.status}"
+
+
+def nothing_runs_after_its_deadline(history: History) -> Iterable[str]:
+    """Yield executions that began too late to be of use."""
+    deadlines = {sent.request_id: sent.at + sent.timeout_s for sent in history.sent}
+    for execution in history.executed:
+        if execution.at > deadlines.get(execution.request_id, float("inf")) + LATE_S:
+            late = execution.at - deadlines[execution.request_id]
+            yield f"{execution.request_id}: ran {late:.2f} s after its deadline"
+
+
+def nothing_is_refused_without_a_reason(history: History) -> Iterable[str]:
+    """Yield refusals, timeouts and lost connections at times when nothing was broken."""
+    sent_at = {sent.request_id: sent.at for sent in history.sent}
+    for answer in history.answered:
+        began = sent_at.get(answer.request_id, answer.at)
+        if answer.status in (*REFUSED, 504, LOST) and not _broken(history, began, answer.at):
+            yield f"{answer.request_id}: status {answer.status} while nothing was broken"
+
+
+def usage_equals_answers(history: History) -> Iterable[str]:
+    """Yield requests counted twice, answered but not counted, or counted as something else.
+
+    A client that lost its connection, or whose answer was lost with Redis's connection, may have been counted once.
+    """
+    counts = Counter(counted.request_id for counted in history.counted)
+    statuses = {counted.request_id: counted.status for counted in history.counted}
+    for request_id, count in counts.items():
+        if count > 1:
+            yield f"{request_id}: counted {count} times"
+    for answer in history.answered:
+        counted = statuses.get(answer.request_id)
+        if answer.status == 200 and counted != 200:
+            yield f"{answer.request_id}: answered 200, counted {counted}"
+        if answer.status == 429 and counted is not None:
+            yield f"{answer.request_id}: refused with 429, counted {counted}"
+
+
+def nothing_stays_behind(history: History) -> Iterable[str]:
+    """Yield Redis keys that were not there before the run."""
+    for key in sorted(history.keys_after - history.keys_before):
+        yield f"left in Redis: {key}"
+
+
+def _broken(history: History, began: float, ended: float, *kinds: str) -> bool:
+    """Return whether a fault (of *kinds*, or any), or the recovery from one, falls into the span."""
+    return any(_overlaps(fault, began, ended) for fault in history.faults if not kinds or fault.kind in kinds)
+
+
+def _overlaps(fault: Fault, began: float, ended: float) -> bool:
+    return fault.began <= ended and began <= fault.ended + RECOVERY_S
