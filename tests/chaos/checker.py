@@ -41,7 +41,8 @@ def every_request_has_one_answer(history: History) -> Iterable[str]:
         if len(found) != 1:
             yield f"{sent.request_id}: {len(found)} answers"
         elif found[0].at > sent.at + sent.timeout_s + HANG_S and not _broken(history, sent.at, found[0].at, "pause"):
-            yield f"{sent.request_id}: answered {found[0].at - sent.at:.1f} s after it was sent, timeout {sent.timeout_s:g} s"
+            took = found[0].at - sent.at
+            yield f"{sent.request_id}: answered {took:.1f} s after it was sent, timeout {sent.timeout_s:g} s"
 
 
 def every_answer_is_right_for_its_bytes(history: History) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The record of a chaos run: what was sent, answered, executed, counted and broken. Times are Unix seconds of one host."""
+"""The record of a chaos run: what was sent, answered, executed, counted and broken. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Answered:
-    """What its client saw: a status and, for 200, the digest that the model made of the bytes; status 0 is a lost connection."""
+    """What its client saw: a status (0 is a lost connection) and, for 200, the digest that the model made."""
 
     request_id: str
     status: int
