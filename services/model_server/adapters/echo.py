@@ -1,0 +1,46 @@
+"""The adapter of the ``echo`` engine: any bytes in, their length and checksum out. For tests and capacity planning.
+
+Takes any payload for any task of an image model. Gives the tensor ``length`` (int32 scalar) to the engine, and answers
+``{"width": 0, "height": 0, "orientation_applied": false, "regions": [], "bytes": N, "crc32": "…"}``: cheap, and enough
+to tell that the answer belongs to the payload.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from services.model_server.adapters.adapter import Frame, Prepared
+from services.model_server.adapters.config import read_config
+from services.registry.client import Modelinfo
+
+_ANSWER = '{"width":0,"height":0,"orientation_applied":false,"regions":[],"bytes":%d,"crc32":"%08x"}'
+
+
+class EchoConfig(msgspec.Struct, frozen=True):
+    """``config`` of an echo model; *delay_s* is the engine's, which sleeps so long for each batch."""
+
+    delay_s: float = 0.0
+    delay_per_item_s: float = 0.0
+
+
+class Echo:
+    """Echoes."""
+
+    tasks = frozenset({"bbox", "polygon", "lane", "classify"})
+
+    def __init__(self, modelinfo: Modelinfo) -> None:
+        read_config(EchoConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
+
+    def prepare(self, payload: bytes) -> Prepared:
+        """Return the payload's length as a tensor."""
+        length = np.asarray(len(payload), np.int32)
+        return Prepared({"length": length}, Frame(0, 0, context=(len(payload), zlib.crc32(payload))))
+
+    def predict_json(self, outputs: Mapping[str, np.ndarray], frame: Frame, task: str) -> bytes:
+        """Return what was echoed."""
+        length, checksum = frame.context
+        return (_ANSWER % (length, checksum)).encode()
