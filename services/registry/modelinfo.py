@@ -18,6 +18,9 @@ from services.registry.keys import PART, parse_key, release_order
 
 TASKS = ("bbox", "polygon", "lane", "classify", "tensor")
 STATUSES = ("published", "released", "retired")
+STATUSES_BEFORE = {"published": (), "released": ("published", "retired"), "retired": ("released",)}
+"""From which statuses a model may move to each."""
+
 _MOST = 2**63 - 1
 
 

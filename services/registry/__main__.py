@@ -1,0 +1,41 @@
+"""``python -m services.registry``: the registry as a process. Ends with 0 on SIGTERM or Ctrl-C, 1 where it cannot
+start (MongoDB away, port taken), 2 for bad settings.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+from chassis import logs
+from chassis.errors import ServoirError
+from chassis.rpc_server import CannotBind
+from chassis.settings import BadSettings, load
+from services.registry.server import RegistryServer
+from services.registry.settings import RegistrySettings
+
+
+def main() -> int:
+    """Serve until told to end; return the exit code."""
+    told_to_end = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told_to_end.set())
+    try:
+        settings = load(RegistrySettings)
+        logs.configure("registry", settings.log_level)
+        server = RegistryServer(settings)
+        server.start()
+    except BadSettings as error:
+        print(f"registry: {error}", file=sys.stderr)
+        return 2
+    except (ServoirError, CannotBind) as error:
+        print(f"registry: {error}", file=sys.stderr)
+        return 1
+    told_to_end.wait()
+    server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The registry's calls (proto/registry.proto): each checks its request, asks one part, and tells its answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+import grpc
+import msgspec
+
+from chassis import metrics
+from chassis.errors import BadRequest, TooBusy
+from chassis.rpc import registry_pb2 as pb
+from chassis.rpc import registry_pb2_grpc
+from services.registry.feed import Feed
+from services.registry.follower import Follower
+from services.registry.lease_book import LeaseBook
+from services.registry.leases import check_lease
+from services.registry.modelinfo import Modelinfo, modelinfo_json, parse_modelinfo
+from services.registry.models import Models, Snapshot
+from services.registry.store import Store
+from services.registry.usage import check_batch, parse_groups, usage_document, usage_pipeline, usage_rows
+
+USAGE_RECORDS = metrics.Counter("servoir_registry_usage_records_total", "usage records stored")
+WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models or leases")
+_MOST_HISTORY = 1000
+T = TypeVar("T")
+
+
+class RegistryServicer(registry_pb2_grpc.RegistryServicer):
+    """Answers from memory where it can; a write waits for MongoDB. Each open stream holds a thread."""
+
+    def __init__(
+        self, store: Store, models: Models, leases: LeaseBook, follower: Follower, *, max_watchers: int
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._leases = leases
+        self._follower = follower
+        self._places = threading.Semaphore(max_watchers)
+
+    # -- models -----------------------------------------------------------------------------------------------------
+
+    def PublishModel(self, request: pb.PublishModelRequest, context: grpc.ServicerContext) -> pb.Model:
+        """Store a new model; whatever its document says, it starts as published."""
+        modelinfo = msgspec.structs.replace(parse_modelinfo(request.modelinfo_json), status="published")
+        return _model(self._models.publish(modelinfo, actor=_actor(request.actor)))
+
+    def GetModel(self, request: pb.GetModelRequest, context: grpc.ServicerContext) -> pb.Model:
+        """Return the model of a key."""
+        return _model(self._models.find(request.key))
+
+    def ListModels(self, request: pb.ListModelsRequest, context: grpc.ServicerContext) -> pb.ListModelsResponse:
+        """Return the models of an organisation and a problem."""
+        models = self._models.select(request.org_name, request.problem_id)
+        return pb.ListModelsResponse(models=map(_model, models))
+
+    def SetModelStatus(self, request: pb.SetModelStatusRequest, context: grpc.ServicerContext) -> pb.Model:
+        """Release or retire a model."""
+        return _model(self._models.set_status(request.key, request.status, actor=_actor(request.actor)))
+
+    def SetDefaultModel(
+        self, request: pb.SetDefaultModelRequest, context: grpc.ServicerContext
+    ) -> pb.SetDefaultModelResponse:
+        """Name the model that answers a task."""
+        self._models.set_default(request.task, request.key, actor=_actor(request.actor))
+        return pb.SetDefaultModelResponse()
+
+    def ListHistory(self, request: pb.ListHistoryRequest, context: grpc.ServicerContext) -> pb.ListHistoryResponse:
+        """Return who did what, newest first."""
+        limit = min(request.limit or 100, _MOST_HISTORY)
+        entries = [pb.HistoryEntry(**entry) for entry in self._store.history(request.key, limit)]
+        return pb.ListHistoryResponse(entries=entries)
+
+    def WatchModels(self, request: pb.WatchModelsRequest, context: grpc.ServicerContext) -> Iterator[pb.ModelsSnapshot]:
+        """Give all models, and again after each change."""
+        return map(_snapshot, self._watch(self._models.feed, context))
+
+    # -- leases -----------------------------------------------------------------------------------------------------
+
+    def Announce(self, request: pb.Lease, context: grpc.ServicerContext) -> pb.AnnounceResponse:
+        """Hold or renew a lease of a known model."""
+        check_lease(request)
+        self._models.find(request.model_key)
+        self._leases.announce(request)
+        return pb.AnnounceResponse()
+
+    def Withdraw(self, request: pb.WithdrawRequest, context: grpc.ServicerContext) -> pb.WithdrawResponse:
+        """End a lease."""
+        if not request.instance_id:
+            raise BadRequest("instance_id: missing")
+        self._leases.withdraw(request.instance_id)
+        return pb.WithdrawResponse()
+
+    def WatchLeases(self, request: pb.WatchLeasesRequest, context: grpc.ServicerContext) -> Iterator[pb.LeasesSnapshot]:
+        """Give all live leases, and again after each change."""
+        return (pb.LeasesSnapshot(leases=leases) for leases in self._watch(self._leases.feed, context))
+
+    # -- usage ------------------------------------------------------------------------------------------------------
+
+    def RecordUsage(self, request: pb.UsageBatch, context: grpc.ServicerContext) -> pb.RecordUsageResponse:
+        """Store a batch once."""
+        check_batch(request)
+        stored = self._store.record_usage(request.batch_id, [usage_document(record) for record in request.records])
+        if stored:
+            USAGE_RECORDS.inc(len(request.records))
+        return pb.RecordUsageResponse(stored=stored)
+
+    def GetUsage(self, request: pb.GetUsageRequest, context: grpc.ServicerContext) -> pb.GetUsageResponse:
+        """Return sums of usage."""
+        groups = parse_groups(request.by)
+        return pb.GetUsageResponse(rows=usage_rows(self._store.sum_usage(usage_pipeline(request, groups)), groups))
+
+    # -- itself -----------------------------------------------------------------------------------------------------
+
+    def GetReadiness(self, request: pb.GetReadinessRequest, context: grpc.ServicerContext) -> pb.Readiness:
+        """Say whether MongoDB is there."""
+        there = self._follower.there
+        return pb.Readiness(degraded=not there, detail="" if there else "MongoDB is away: writes are refused")
+
+    def _watch(self, feed: Feed[T], context: grpc.ServicerContext) -> Iterator[T]:
+        """Follow *feed* until the caller is gone, as one of the most watchers that there may be."""
+        if not self._places.acquire(blocking=False):
+            raise TooBusy("too many watchers: raise SERVOIR_MAX_WATCHERS", retry_after_s=5.0)
+        WATCHERS.inc()
+        try:
+            context.add_callback(feed.wake)
+            yield from feed.follow(context.is_active)
+        finally:
+            WATCHERS.dec()
+            self._places.release()
+
+
+def _actor(text: str) -> str:
+    return text[:200] or "unknown"
+
+
+def _model(modelinfo: Modelinfo) -> pb.Model:
+    return pb.Model(modelinfo_json=modelinfo_json(modelinfo))
+
+
+def _snapshot(snapshot: Snapshot) -> pb.ModelsSnapshot:
+    return pb.ModelsSnapshot(models=map(_model, snapshot.models), default_keys=snapshot.defaults)

@@ -1,0 +1,321 @@
+"""MongoDB, and the only door to it: what is kept there, and every question that is asked of it.
+
+    collection      a document                                                   indexes besides _id
+    models          _id key; the modelinfo's fields                              (read whole into memory)
+    defaults        _id task; key                                                (read whole into memory)
+    history         key, action, actor, at_ms, before, after                     _HISTORY_INDEXES
+    leases          _id instance; lease (protobuf), by (process), renewal,       renewed_at, forgotten after an hour
+                    renewed_at
+    usage_batches   _id batch id; records (services/registry/usage.py)           _USAGE_INDEXES
+
+Every write is acknowledged by a majority, from its journal. A document and its history are written in one transaction.
+MongoDB's failures leave here as Unavailable, and as BadRequest where a document cannot be stored.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+import pymongo
+from bson import Int64
+from bson.errors import BSONError
+from pymongo import DeleteOne, IndexModel, MongoClient, ReplaceOne
+from pymongo.client_session import ClientSession
+from pymongo.errors import ConfigurationError, DocumentTooLarge, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from chassis import logs, metrics
+from chassis.errors import BadRequest, Conflict, NotFound, Unavailable, WrongState
+from chassis.rpc import registry_pb2 as pb
+from chassis.settings import BadSettings
+from services.registry.modelinfo import STATUSES_BEFORE, Modelinfo, parse_modelinfo
+
+log = logs.logger()
+ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to MongoDB that failed")
+
+_FIND_TIMEOUT_MS = 2000
+_CALL_TIMEOUT_S = 5.0
+_FORGET_LEASES_S = 3600
+_HISTORY_INDEXES = [
+    IndexModel([("key", 1), ("at_ms", -1), ("_id", -1)]),
+    IndexModel([("at_ms", -1), ("_id", -1)]),
+]
+_LEASE_INDEXES = [IndexModel([("renewed_at", 1)], expireAfterSeconds=_FORGET_LEASES_S)]
+_USAGE_INDEXES = [
+    IndexModel([("records.answered_at_ms", 1)]),
+    IndexModel([("records.client_id", 1), ("records.answered_at_ms", 1)]),
+    IndexModel([("records.model_key", 1), ("records.answered_at_ms", 1)]),
+]
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+
+class StoredLease(NamedTuple):
+    """A lease as one registry process (*by*) stored it; *renewal* is new with every time it does."""
+
+    lease: pb.Lease
+    by: str
+    renewal: str
+
+
+class Change(NamedTuple):
+    """What some process, also this one, changed: the collection, the document's id, and the lease where it is one."""
+
+    collection: str
+    id: str
+    lease: StoredLease | None
+
+
+def shown(url: str) -> str:
+    """Return a URL that may be shown: without its password."""
+    scheme, found, rest = url.partition("://")
+    user, at, hosts = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}:***@{hosts}" if found and at else url
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raise what MongoDB's driver fails with inside as one of our errors, within ``_CALL_TIMEOUT_S``."""
+    try:
+        with pymongo.timeout(_CALL_TIMEOUT_S):
+            yield
+    except (BSONError, DocumentTooLarge, OverflowError) as error:
+        raise BadRequest(f"{what}: cannot be stored: {error}") from error
+    except PyMongoError as error:
+        ERRORS.inc()
+        log.debug("mongodb_failed", what=what, reason=f"{type(error).__name__}: {error}"[:500])
+        raise Unavailable(f"{what}: MongoDB is away", retry_after_s=1.0) from error
+
+
+class Changes:
+    """An open stream of changes to models, defaults and leases."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def next(self) -> Change | None:
+        """Return the next change, or None when there was none for a second; raises Unavailable."""
+        try:
+            event = self._stream.try_next()
+        except PyMongoError as error:
+            raise Unavailable("changes: MongoDB is away") from error
+        if event is None:
+            return None
+        collection, document = event["ns"]["coll"], event.get("fullDocument")
+        lease = _stored_lease(document) if collection == "leases" and document else None
+        return Change(collection, str(event.get("documentKey", {}).get("_id", "")), lease)
+
+
+class Store:
+    """The registry's database; safe to use from several threads. ``open`` it first."""
+
+    def __init__(self, url: str, database: str) -> None:
+        """Prepare for the database at *url*; raises BadSettings where that is no such URL."""
+        self._shown = shown(url)
+        self.process_id = uuid.uuid4().hex
+        try:
+            self._client: MongoClient[Document] = MongoClient(
+                url,
+                serverSelectionTimeoutMS=_FIND_TIMEOUT_MS,
+                socketTimeoutMS=int(_CALL_TIMEOUT_S * 1000),
+                tz_aware=True,
+            )
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise BadSettings(f"SERVOIR_MONGO_URL: {self._shown} is not a MongoDB URL") from error
+        self._db = self._client.get_database(database, write_concern=WriteConcern("majority", j=True))
+
+    def open(self) -> None:
+        """Reach MongoDB and make the indexes; raises Unavailable saying where it was looked for, and what to do."""
+        try:
+            with pymongo.timeout(_CALL_TIMEOUT_S):
+                if not self._is_replicated():
+                    raise Unavailable(
+                        f"MongoDB at {self._shown} is not a replica set, which the registry needs "
+                        "(a set of one will do): start mongod with --replSet, and call rs.initiate()"
+                    )
+                self._db.history.create_indexes(_HISTORY_INDEXES)
+                self._db.leases.create_indexes(_LEASE_INDEXES)
+                self._db.usage_batches.create_indexes(_USAGE_INDEXES)
+        except PyMongoError as error:
+            raise Unavailable(
+                f"cannot use MongoDB at {self._shown}: start it there, or say where it is with SERVOIR_MONGO_URL "
+                f"({type(error).__name__})"
+            ) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    # -- models -----------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[Modelinfo]:
+        """Return all models."""
+        with _told("models"):
+            return [_modelinfo(document) for document in self._db.models.find()]
+
+    def defaults(self) -> dict[str, str]:
+        """Return the default key of each task that has one."""
+        with _told("defaults"):
+            return {document["_id"]: document["key"] for document in self._db.defaults.find()}
+
+    def publish(self, modelinfo: Modelinfo, *, actor: str) -> tuple[Modelinfo, bool]:
+        """Store a model; return it and whether it is new: one that is the same in all but its status stays as it is.
+
+        Raises Conflict where another is there.
+        """
+        with _told("publish"):
+            try:
+                self._with_history(
+                    lambda session: self._db.models.insert_one(_document(modelinfo), session=session),
+                    _entry(modelinfo.key, "publish", actor, after=modelinfo.status),
+                )
+                return modelinfo, True
+            except DuplicateKeyError:
+                kept = self._model(modelinfo.key)
+        if msgspec.structs.replace(kept, status=modelinfo.status) != modelinfo:
+            raise Conflict(f"{modelinfo.key} is there already, with another description or other files")
+        return kept, False
+
+    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
+        """Move a model to *status* and return it; raises WrongState where that is no move, and NotFound."""
+        with _told("status"):
+            kept = self._model(key)
+            if kept.status == status:
+                return kept
+            if kept.status not in STATUSES_BEFORE[status]:
+                raise WrongState(f"{key} is {kept.status}: it cannot become {status}")
+            self._with_history(
+                lambda session: self._move(session, kept, status),
+                _entry(key, "status", actor, before=kept.status, after=status),
+            )
+        return msgspec.structs.replace(kept, status=status)
+
+    def set_default(self, task: str, key: str, *, actor: str) -> None:
+        """Let *key* answer *task*; an empty key clears it."""
+
+        with _told("default"):
+            before = (self._db.defaults.find_one({"_id": task}) or {}).get("key", "")
+            if before == key:
+                return
+            if key:
+                entry = _entry(key, "default", actor, before=before, after=task)
+            else:
+                entry = _entry(before, "no default", actor, before=before, after=task)
+            self._with_history(lambda session: self._put_default(session, task, key), entry)
+
+    def history(self, key: str, limit: int) -> list[Document]:
+        """Return the newest *limit* entries, of one model or (empty *key*) of all, newest first."""
+        order = [("at_ms", -1), ("_id", -1)]
+        with _told("history"):
+            return list(self._db.history.find({"key": key} if key else {}, {"_id": 0}).sort(order).limit(limit))
+
+    def _model(self, key: str) -> Modelinfo:
+        document = self._db.models.find_one({"_id": key})
+        if document is None:
+            raise NotFound(f"no such model: {key}")
+        return _modelinfo(document)
+
+    def _move(self, session: ClientSession, kept: Modelinfo, status: str) -> None:
+        """Move a model, unless another has moved it since it was read."""
+        moved = self._db.models.update_one(
+            {"_id": kept.key, "status": kept.status}, {"$set": {"status": status}}, session=session
+        )
+        if not moved.modified_count:
+            raise WrongState(f"{kept.key} is not {kept.status} any more: it was changed just now")
+
+    def _put_default(self, session: ClientSession, task: str, key: str) -> None:
+        if key:
+            self._db.defaults.replace_one({"_id": task}, {"key": key}, upsert=True, session=session)
+        else:
+            self._db.defaults.delete_one({"_id": task}, session=session)
+
+    def _with_history(self, write: Callable[[ClientSession], T], entry: Document) -> T:
+        """Do *write* and keep *entry*, both or neither."""
+
+        def both(session: ClientSession) -> T:
+            done = write(session)
+            self._db.history.insert_one(dict(entry), session=session)
+            return done
+
+        with self._client.start_session() as session:
+            return session.with_transaction(both)
+
+    # -- leases -----------------------------------------------------------------------------------------------------
+
+    def leases(self) -> list[StoredLease]:
+        """Return all stored leases."""
+        with _told("leases"):
+            return [_stored_lease(document) for document in self._db.leases.find()]
+
+    def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
+        """Store leases, and delete others: *expired* ones (instance to renewal) unless renewed elsewhere since."""
+        writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, _lease_document(it), upsert=True) for it in kept]
+        writes += [DeleteOne({"_id": instance_id}) for instance_id in withdrawn]
+        writes += [DeleteOne({"_id": instance_id, "renewal": renewal}) for instance_id, renewal in expired.items()]
+        with _told("leases"):
+            self._db.leases.bulk_write(writes)
+
+    # -- usage ------------------------------------------------------------------------------------------------------
+
+    def record_usage(self, batch_id: str, records: Sequence[Document]) -> bool:
+        """Store a batch; return False where one with this id is there already, which stays as it is."""
+        with _told("usage"):
+            try:
+                self._db.usage_batches.insert_one({"_id": batch_id, "records": list(records)})
+            except DuplicateKeyError:
+                return False
+        return True
+
+    def sum_usage(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """Return what an aggregation of the batches gives (services/registry/usage.py has it)."""
+        with _told("usage"):
+            return list(self._db.usage_batches.aggregate(list(pipeline), allowDiskUse=True))
+
+    # -- changes ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def changes(self) -> Iterator[Changes]:
+        """Follow what any process changes from now on; raises Unavailable."""
+        watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases"]}}}]
+        with _told("changes"):
+            stream = self._db.watch(watched, max_await_time_ms=1000)
+        with stream:
+            yield Changes(stream)
+
+    def _is_replicated(self) -> bool:
+        hello = self._client.admin.command("hello")
+        return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
+def _document(modelinfo: Modelinfo) -> Document:
+    return {"_id": modelinfo.key, **msgspec.to_builtins(modelinfo)}
+
+
+def _modelinfo(document: Document) -> Modelinfo:
+    return parse_modelinfo({name: value for name, value in document.items() if name != "_id"})
+
+
+def _entry(key: str, action: str, actor: str, *, before: str = "", after: str = "") -> Document:
+    at_ms = Int64(time.time() * 1000)
+    return {"key": key, "action": action, "actor": actor, "at_ms": at_ms, "before": before, "after": after}
+
+
+def _lease_document(stored: StoredLease) -> Document:
+    return {
+        "_id": stored.lease.instance_id,
+        "lease": stored.lease.SerializeToString(),
+        "by": stored.by,
+        "renewal": stored.renewal,
+        "renewed_at": datetime.now(UTC),
+    }
+
+
+def _stored_lease(document: Document) -> StoredLease:
+    return StoredLease(pb.Lease.FromString(document["lease"]), document["by"], document["renewal"])
