@@ -1,0 +1,50 @@
+"""The engines by ``framework_type``: a new framework is one file here and one line in the table.
+
+An engine's file imports its framework when it is opened, so that a server needs only the one that it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from services.model_server.engines.engine import Engine, EngineOptions, TensorSpec
+from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
+
+__all__ = ["ENGINES", "Engine", "EngineOptions", "TensorSpec", "open_engine"]
+
+
+class Door(NamedTuple):
+    """Where an engine lives, and the extra of this project that installs its framework."""
+
+    module: str
+    extra: str
+
+
+ENGINES: dict[str, Door] = {
+    "tensorflow": Door("tensorflow", "tensorflow"),
+    "onnx": Door("onnx", "onnx"),
+    "litert": Door("litert", "litert"),
+    "tensorrt": Door("tensorrt", "tensorrt"),
+    "echo": Door("echo", "model-server"),
+}
+
+
+def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptions) -> Engine:
+    """Return the model in *files* loaded; raises BadModelFolder, MissingPackage, LoadFailed, or MemoryError."""
+    door = ENGINES.get(framework_type)
+    if door is None:
+        raise BadModelFolder(f"unknown framework_type {framework_type!r}: one of {', '.join(sorted(ENGINES))}")
+    opener: Callable[[Sequence[Path], EngineOptions], Engine]
+    opener = import_module(f"{__name__}.{door.module}").load
+    try:
+        return opener(files, options)
+    except ImportError as error:
+        needs = f"framework_type {framework_type!r} needs a package that is not installed ({error.name or error})"
+        raise MissingPackage(f"{needs}: pip install 'servoir[{door.extra}]'") from error
+    except (MemoryError, BadModelFolder, LoadFailed):
+        raise
+    except Exception as error:
+        raise LoadFailed(f"{framework_type} could not load the model: {error}") from error

@@ -1,0 +1,109 @@
+"""What the process takes, and the cap that it never outgrows.
+
+Two guards hold the cap. A watchdog compares the resident bytes with it many times a second and ends the process with a
+log line that names both. The operating system's RLIMIT_DATA stands a little above, for a growth that is faster than
+the watchdog: allocations fail, the framework raises or aborts, and the process ends as well. Neighbours notice neither.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from chassis import logs
+from services.model_server.exits import Exit
+
+log = logs.logger()
+PERIOD_S = 0.02
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Return what of this process lies in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+class DataBytes(NamedTuple):
+    """The part of the process that RLIMIT_DATA counts, and how much of it is really in memory."""
+
+    mapped: int
+    resident: int
+
+
+def data_bytes() -> DataBytes:
+    """Return the sizes of this process's private data."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    mapped, resident = (int(lines[name].split()[0]) * 1024 for name in ("VmData", "RssAnon"))
+    return DataBytes(mapped, resident)
+
+
+def data_limit(cap_bytes: int, data: DataBytes) -> int:
+    """Return the RLIMIT_DATA that goes with *cap_bytes*.
+
+    It counts what is mapped, and much of that (threads' stacks, arenas) is never touched: what *data* shows of it is
+    let by, and as much again as a quarter of the cap or 256 MiB for threads to come.
+    """
+    untouched = max(0, data.mapped - data.resident)
+    return cap_bytes + untouched + max(256 * 2**20, cap_bytes // 4)
+
+
+def limit_data(cap_bytes: int) -> int:
+    """Hold this process, loaded and warm, near *cap_bytes*; return the RLIMIT_DATA that was set."""
+    limit = data_limit(cap_bytes, data_bytes())
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    return limit
+
+
+class MemoryCap:
+    """Watches the resident bytes; ends the process when they pass *cap_bytes* (0: no cap).
+
+    *end* is what does so; it is told the exit code.
+    """
+
+    def __init__(self, cap_bytes: int, *, end: Callable[[int], object] = os._exit) -> None:
+        self.cap_bytes = cap_bytes
+        self._end = end
+        self._lock = threading.Lock()
+        self._serving = False
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Start to watch; until ``serve`` the model counts as loading, and one too large as one that does not fit."""
+        if self.cap_bytes:
+            threading.Thread(target=self._watch, name="memory-cap", daemon=True).start()
+
+    def serve(self) -> None:
+        """Loaded and warm: set the operating system's limit, and say how the cap is held from now on."""
+        self._serving = True
+        if self.cap_bytes:
+            limit = limit_data(self.cap_bytes)
+            log.info("memory_capped", cap_bytes=self.cap_bytes, by="watchdog and RLIMIT_DATA", rlimit_data_bytes=limit)
+
+    def exceeded(self, need_bytes: int, reason: str = "resident") -> None:
+        """Say that the cap is passed and end the process at once; the first of several callers does."""
+        if self._lock.acquire(blocking=False):
+            code = Exit.OVER_CAP if self._serving else Exit.DOES_NOT_FIT
+            event = "memory_cap_exceeded" if self._serving else "model_does_not_fit"
+            log.error(event, cap_bytes=self.cap_bytes, need_bytes=need_bytes, reason=reason, exit_code=int(code))
+            self._ended.set()
+            self._end(int(code))
+
+    def out_of_memory(self, error: MemoryError) -> None:
+        """End the process, which was refused memory and cannot be trusted with another request."""
+        self.exceeded(resident_bytes(), reason=str(error) or "an allocation failed")
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(PERIOD_S):
+            if (resident := resident_bytes()) > self.cap_bytes:
+                self.exceeded(resident)

@@ -1,0 +1,37 @@
+"""What a model server counts. One process serves one model, so that its key is no label: its port tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chassis.errors import ServoirError
+from chassis.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, Counter, Gauge, Histogram
+from services.model_server.memory import resident_bytes
+from services.model_server.pipeline import Done
+
+_P = "servoir_model_server_"
+BATCHES = Counter(f"{_P}batches_total", "Batches that were answered.")
+ITEMS = Counter(f"{_P}items_total", "Items that were answered, by the HTTP status of their outcome.", ["status"])
+BATCH_SIZE = Histogram(f"{_P}batch_size_items", "Items in a batch.", buckets=BATCH_BUCKETS)
+DECODE = Histogram(f"{_P}decode_seconds", "Bytes to the input tensor, of one item.", buckets=SECONDS_BUCKETS)
+WAIT = Histogram(f"{_P}wait_seconds", "Decoded, waiting for a free execution; of a batch.", buckets=SECONDS_BUCKETS)
+INFER = Histogram(f"{_P}infer_seconds", "Inside the engine, of a batch.", buckets=SECONDS_BUCKETS)
+POSTPROCESS = Histogram(f"{_P}postprocess_seconds", "Tensors to the answer, of one item.", buckets=SECONDS_BUCKETS)
+RESIDENT = Gauge(f"{_P}resident_bytes", "What of the process lies in memory.")
+DEVICE = Gauge(f"{_P}device_bytes", "What the model takes on its accelerator.")
+CAP = Gauge(f"{_P}memory_cap_bytes", "What the process may take; 0: no cap.")
+READY = Gauge(f"{_P}ready", "1 while the model is served.")
+
+RESIDENT.set_function(resident_bytes)
+
+
+def count_batch(done: Sequence[Done]) -> None:
+    """Count one answered batch."""
+    BATCHES.inc()
+    BATCH_SIZE.observe(len(done))
+    for item in done:
+        ITEMS.labels(str(item.answer.status) if isinstance(item.answer, ServoirError) else "200").inc()
+        DECODE.observe(item.decode_s)
+        POSTPROCESS.observe(item.postprocess_s)
+    WAIT.observe(sum(item.wait_s / item.shared for item in done))
+    INFER.observe(sum(item.infer_s / item.shared for item in done))

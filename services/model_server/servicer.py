@@ -1,0 +1,114 @@
+"""``servoir.v1.ModelServer`` over a replica: messages in, messages out, one log line for each batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import grpc
+
+from chassis import logs
+from chassis.errors import BadRequest, ServoirError
+from chassis.rpc import model_server_pb2 as pb
+from chassis.rpc import model_server_pb2_grpc
+from services.model_server.memory import resident_bytes
+from services.model_server.metrics import count_batch
+from services.model_server.pipeline import Done, Work
+from services.model_server.replica import Loaded, Replica
+
+log = logs.logger()
+
+
+class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
+    """What the dispatcher calls."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:  # noqa: N802
+        """Run one batch; an outcome for each item."""
+        with self._replica.working() as loaded:
+            arrived = loaded.pipeline.clock()
+            self._check(request, loaded)
+            done = loaded.pipeline.run([_work(item, arrived) for item in request.items])
+            response = _response(request.items, done, loaded.pipeline.clock() - arrived)
+        count_batch(done)
+        self._tell(request.items, done, response.timings)
+        return response
+
+    def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:  # noqa: N802
+        """Begin to drain; the process ends by itself."""
+        self._replica.drain()
+        self._replica.drain_asked.set()
+        return pb.DrainResponse(batches_left=self._replica.batches_at_hand)
+
+    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.Description:  # noqa: N802
+        """Say what this process is; raises Unavailable before the model is ready."""
+        loaded = self._replica.loaded
+        return pb.Description(
+            model_key=self._replica.modelinfo.key,
+            instance_id=self._replica.instance_id,
+            engine=self._replica.modelinfo.framework_type,
+            tasks=sorted(loaded.adapter.tasks),
+            capacity=loaded.capacity,
+            resident_bytes=resident_bytes(),
+            device_bytes=loaded.engine.device_bytes(),
+            memory_cap_bytes=self._replica.memory.cap_bytes,
+        )
+
+    def _check(self, request: pb.PredictRequest, loaded: Loaded) -> None:
+        key, most = self._replica.modelinfo.key, loaded.capacity.max_batch_size
+        if request.model_key != key:
+            raise BadRequest(f"this server has {key}, not {request.model_key[:200]!r}")
+        if not 1 <= len(request.items) <= most:
+            raise BadRequest(f"a batch of {len(request.items)} items: this server takes 1 to {most}")
+
+    def _tell(self, items: Sequence[pb.Item], done: Sequence[Done], timings: pb.Timings) -> None:
+        log.info(
+            "batch_answered",
+            model_key=self._replica.modelinfo.key,
+            request_ids=[item.request_id for item in items],
+            items=len(done),
+            failed=sum(isinstance(item.answer, ServoirError) for item in done),
+            decode_s=round(timings.decode_s, 6),
+            wait_s=round(timings.wait_s, 6),
+            infer_s=round(timings.infer_s, 6),
+            postprocess_s=round(timings.postprocess_s, 6),
+            total_s=round(timings.total_s, 6),
+        )
+
+
+def _work(item: pb.Item, arrived: float) -> Work:
+    """Return *item* as the pipeline takes it; a ``time_left_s`` of 0 was not set, and NaN is no time at all."""
+    left = item.time_left_s
+    if math.isnan(left):
+        return Work(item.payload, item.task, -math.inf)
+    return Work(item.payload, item.task, arrived + left if left else math.inf)
+
+
+def _response(items: Sequence[pb.Item], done: Sequence[Done], total_s: float) -> pb.PredictResponse:
+    return pb.PredictResponse(
+        outcomes=[_outcome(item, came) for item, came in zip(items, done, strict=True)],
+        timings=pb.Timings(
+            decode_s=sum(came.decode_s for came in done),
+            wait_s=sum(came.wait_s / came.shared for came in done),
+            infer_s=sum(came.infer_s / came.shared for came in done),
+            postprocess_s=sum(came.postprocess_s for came in done),
+            total_s=total_s,
+        ),
+    )
+
+
+def _outcome(item: pb.Item, came: Done) -> pb.Outcome:
+    timings = pb.Timings(
+        decode_s=came.decode_s,
+        wait_s=came.wait_s,
+        infer_s=came.infer_s,
+        postprocess_s=came.postprocess_s,
+        total_s=came.decode_s + came.wait_s + came.infer_s + came.postprocess_s,
+    )
+    answer = came.answer
+    if isinstance(answer, ServoirError):
+        problem = pb.Problem(status=answer.status, title=answer.title, detail=answer.detail)
+        return pb.Outcome(id=item.id, problem=problem, timings=timings)
+    return pb.Outcome(id=item.id, prediction=answer, timings=timings)

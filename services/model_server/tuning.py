@@ -1,0 +1,87 @@
+"""How a model is best fed on this machine: batch size, executions side by side, engine threads. Measured once, kept.
+
+Batching is one way to fill the cores, several small executions are another; which is faster differs by model, engine
+and machine. The choice is a function of measurements (``best``); what is measured belongs to a mode of tuning; and
+what was measured is kept in a file for each machine, engine and model, so that a restart measures nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from services.model_server.warmup import Measured
+
+NEAR = 0.95
+_VERSION = 1
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """The engine's dials: threads of one execution, and executions side by side."""
+
+    threads: int
+    concurrency: int
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One setting with what was measured at it, a row for each batch size."""
+
+    setting: Setting
+    measured: tuple[Measured, ...]
+
+
+class Tuned(msgspec.Struct, frozen=True):
+    """The setting to serve with, its best batch size, and its times."""
+
+    setting: Setting
+    best_batch_size: int
+    measured: tuple[Measured, ...]
+
+
+def default_setting(cores: int) -> Setting:
+    """Return one execution for each core, each with one thread: good for most networks on a CPU."""
+    return Setting(threads=1, concurrency=cores)
+
+
+def settings_to_try(cores: int) -> list[Setting]:
+    """Return the corners of the grid that can fill the *cores*: threads, executions, or both."""
+    return list(dict.fromkeys([default_setting(cores), Setting(cores, 1), Setting(cores, cores)]))
+
+
+def best_size(measured: Sequence[Measured]) -> Measured:
+    """Return the smallest batch size whose throughput is near the best: the rest of the gain costs too much latency."""
+    most = max(row.items_per_s for row in measured)
+    return min((row for row in measured if row.items_per_s >= NEAR * most), key=lambda row: row.batch_size)
+
+
+def best(trials: Sequence[Trial]) -> Tuned:
+    """Return the trial to serve with: of those near the best throughput, the one whose best batch takes least time."""
+    choices = [(trial, best_size(trial.measured)) for trial in trials]
+    most = max(row.items_per_s for _, row in choices)
+    near = [(trial, row) for trial, row in choices if row.items_per_s >= NEAR * most]
+    trial, row = min(near, key=lambda choice: choice[1].seconds)
+    return Tuned(trial.setting, row.batch_size, trial.measured)
+
+
+class TuningCache:
+    """What was measured, in a file of its own for each *key*: machine, engine, model, and what was asked."""
+
+    def __init__(self, folder: Path, key: Sequence[object]) -> None:
+        self.path = folder / f"{hashlib.sha256(repr((_VERSION, *key)).encode()).hexdigest()[:32]}.json"
+
+    def read(self) -> Tuned | None:
+        """Return what was kept; None where nothing is, or nothing that can be read."""
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Tuned)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def write(self, tuned: Tuned) -> None:
+        """Keep *tuned*; a reader sees all of it or none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".draft")
+        draft.write_bytes(msgspec.json.encode(tuned))
+        draft.replace(self.path)
