@@ -1,1 +1,1 @@
-"""HTTP in and out: checks a request, puts it on the queue, turns the answer into the caller's dialect."""
+"""The front door: HTTP in, requests to the queue, answers back. Holds no state of its own."""

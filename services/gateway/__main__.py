@@ -1,0 +1,10 @@
+"""``python -m services.gateway``: the gateway under Gunicorn, in the foreground."""
+
+from __future__ import annotations
+
+import sys
+
+from gunicorn.app.wsgiapp import run
+
+sys.argv = ["servoir-gateway", "-c", "python:services.gateway.gunicorn_conf"]
+sys.exit(run())

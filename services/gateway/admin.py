@@ -1,0 +1,67 @@
+"""Requests that change something: publish, release and retire models, and name the defaults."""
+
+from __future__ import annotations
+
+import hmac
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from chassis.errors import BadRequest, Forbidden, Unauthorized, UnsupportedMedia
+from services.gateway.models import json_response
+from services.gateway.parts import parts
+from services.gateway.vision import V3
+from services.registry.client import TASKS, parse_modelinfo
+
+v3 = Blueprint("admin", __name__, url_prefix=V3)
+_STATUS = {"release": "released", "retire": "retired"}
+
+
+class _Default(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+
+
+def require_admin() -> str:
+    """Return who is asking, for the registry's history; raises where this caller may not change anything.
+
+    Without a token set, only a gateway that is bound to loopback takes changes. A change is JSON, so that a page of
+    another origin cannot send it unasked.
+    """
+    settings = parts().settings
+    if settings.admin_token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), settings.admin_token.encode()):
+            raise Unauthorized("this needs the admin token: Authorization: Bearer …")
+    elif not settings.on_loopback:
+        raise Forbidden("changes are off: no SERVOIR_ADMIN_TOKEN is set, and this gateway is not bound to loopback")
+    if request.mimetype != "application/json":
+        raise UnsupportedMedia("send a change as Content-Type: application/json")
+    return request.headers.get("X-Actor", "")[:100] or "admin"
+
+
+@v3.post("/models")
+def publish() -> Response:
+    """Publish a model: its modelinfo as JSON. The same document again is a no-op."""
+    actor = require_admin()
+    model = parts().registry.publish(parse_modelinfo(request.get_data()), actor=actor)
+    return json_response(model, 201)
+
+
+@v3.post("/models/<key>/<any(release, retire):move>")
+def set_status(key: str, move: str) -> Response:
+    """Release a model, so that its problem's short key finds it, or retire it, so that nothing does."""
+    return json_response(parts().registry.set_status(key, _STATUS[move], actor=require_admin()))
+
+
+@v3.put("/defaults/<task>")
+def set_default(task: str) -> Response:
+    """Name the model that answers *task* where a request names none: ``{"key": "<org>-<problem>[-<rel>]"}``."""
+    actor = require_admin()
+    if task not in TASKS:
+        raise BadRequest(f"no such task: say one of {', '.join(TASKS)}")
+    try:
+        wanted = msgspec.json.decode(request.get_data(), type=_Default)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequest('send {"key": "<org>-<problem>-<rel>"}; an empty key clears the default') from error
+    parts().registry.set_default(task, wanted.key, actor=actor)
+    return json_response({"task": task, "key": wanted.key})

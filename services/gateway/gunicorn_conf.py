@@ -1,0 +1,89 @@
+"""How Gunicorn runs a gateway (``python -m services.gateway``).
+
+Threads wait for answers, so there are many of them; processes do the work, one for each core or so. Clients of the
+other services are created by ``wsgi.build`` in each process: neither sockets nor gRPC survive a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from chassis import logs
+from chassis.settings import BadSettings, load
+from services.gateway.settings import Settings
+from services.gateway.start_check import CannotStart, check_parts
+
+
+class JsonLogger(Logger):  # type: ignore[misc]
+    """Gunicorn's own events as lines of our log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Hand Gunicorn's error log to ours; requests are logged by the application."""
+        logs.configure("gateway", _settings.log_level)
+        for name in ("gunicorn.error", "gunicorn.access"):
+            logging.getLogger(name).handlers.clear()
+            logging.getLogger(name).propagate = name == "gunicorn.error"
+
+
+def _load() -> Settings:
+    try:
+        return load(Settings)
+    except BadSettings as error:
+        sys.exit(f"gateway: bad settings\n{error}")
+
+
+_settings = _load()
+_metrics_folder = _settings.gateway_metrics_folder or tempfile.mkdtemp(prefix="servoir-gateway-metrics-")
+
+wsgi_app = "services.gateway.wsgi:build()"
+bind = _settings.gateway_address
+workers = _settings.gateway_workers
+worker_class = "gthread"
+threads = _settings.gateway_threads
+worker_connections = 1000 + _settings.gateway_threads
+backlog = 2048
+keepalive = 75
+timeout = 60
+graceful_timeout = _settings.graceful_timeout_s
+logger_class = JsonLogger
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+control_socket_disable = True
+proc_name = "servoir-gateway"
+raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_folder}", f"SERVOIR_GATEWAY_METRICS_FOLDER={_metrics_folder}"]
+
+
+def on_starting(server: Any) -> None:
+    """End at once, saying why, where a part that is needed is away."""
+    try:
+        check_parts(_settings)
+    except CannotStart as error:
+        sys.exit(f"gateway: {error}")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Close a process's clients after its last answer."""
+    from services.gateway.app import close
+
+    if getattr(worker, "wsgi", None) is not None:
+        close(worker.wsgi)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget a dead process's live figures."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid, _metrics_folder)
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind."""
+    if not _settings.gateway_metrics_folder:
+        shutil.rmtree(_metrics_folder, ignore_errors=True)

@@ -1,0 +1,29 @@
+"""What the gateway is made of, as its views find it: settings and the clients of the other services."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from flask import current_app
+
+from services.gateway.settings import Settings
+from services.gateway.uploads import UploadClock
+from services.queue.client import QueueClient
+from services.registry.client import ModelCatalogue, RegistryClient
+
+EXTENSION = "servoir"
+
+
+class Parts(NamedTuple):
+    """One process's clients; every one of them is safe to use from many threads."""
+
+    settings: Settings
+    queue: QueueClient
+    models: ModelCatalogue
+    registry: RegistryClient
+    clock: UploadClock
+
+
+def parts() -> Parts:
+    """Return the parts of the application that answers the current request."""
+    return cast(Parts, current_app.extensions[EXTENSION])

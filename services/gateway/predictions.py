@@ -1,0 +1,96 @@
+"""One prediction request: its images to the queue together, and what came of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chassis import logs
+from chassis.errors import DeadlineExceeded, ModelFailed, ServoirError
+from services.gateway.envelope import Outcome, read_prediction
+from services.gateway.problems import Problem, problem_of
+from services.gateway.uploads import Upload
+from services.queue.client import Answer, QueueClient
+from services.registry.client import Modelinfo
+
+log = logs.logger()
+
+
+class Call(msgspec.Struct, frozen=True):
+    """What of a request concerns all its images."""
+
+    model: Modelinfo
+    task: str
+    request_id: str
+    timeout_s: float
+    idempotency_key: str = ""
+
+
+class _Told(msgspec.Struct):
+    title: str = ServoirError.title
+    detail: str = "the prediction failed"
+
+
+def predict(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Outcome]:
+    """Return an outcome for each image, in order; images with an error of their own are not queued.
+
+    The rest are admitted together or not at all: TooBusy or Unavailable comes before anything was accepted.
+    """
+    usable = [image for image in images if image.error is None]
+    answers = iter(_answers(queue, usable, call) if usable else ())
+    return [outcome_of(image, None if image.error else next(answers)) for image in images]
+
+
+def _answers(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
+    if call.timeout_s <= 0:
+        raise DeadlineExceeded("the deadline passed while the body arrived")
+    return queue.predict(
+        [bytes(image.content) for image in images],
+        model_key=call.model.key,
+        task=call.task,
+        request_id=call.request_id,
+        timeout_s=call.timeout_s,
+        idempotency_key=call.idempotency_key,
+    )
+
+
+def outcome_of(image: Upload, answer: Answer | None) -> Outcome:
+    """Return what came of *image*: its own error, or what the queue answered."""
+    size = len(image.content)
+    if image.error is not None:
+        return Outcome(image.key, image.filename, size, problem=problem_of(image.error))
+    assert answer is not None
+    if answer.status != 200:
+        return Outcome(image.key, image.filename, size, answer, problem=answered_problem(answer))
+    try:
+        return Outcome(image.key, image.filename, size, answer, read_prediction(answer.body))
+    except msgspec.MsgspecError as error:
+        log.error("prediction_unreadable", reason=str(error))
+        problem = Problem(500, ModelFailed.title, "the model gave an answer that cannot be read")
+        return Outcome(image.key, image.filename, size, answer, problem=problem)
+
+
+def answered_problem(answer: Answer) -> Problem:
+    """Return the problem that the queue answered one image with."""
+    try:
+        told = msgspec.json.decode(answer.body, type=_Told)
+    except msgspec.MsgspecError:
+        told = _Told()
+    return Problem(answer.status, told.title, told.detail)
+
+
+def worst(outcomes: Sequence[Outcome]) -> Problem | None:
+    """Return the problem that stands for a request of which no image could be answered, else None.
+
+    The highest status wins: where anything is worth another try, the whole is.
+    """
+    problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
+    return max(problems, key=lambda problem: problem.status) if len(problems) == len(outcomes) else None
+
+
+def slowest(outcomes: Sequence[Outcome]) -> Answer:
+    """Return the answer that was longest on its way; at least one image must have been answered."""
+    return max(
+        (outcome.answer for outcome in outcomes if outcome.answer), key=lambda answer: answer.wait_s + answer.service_s
+    )

@@ -1,0 +1,59 @@
+"""What a gateway is told from outside."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from chassis.settings import Bytes, setting
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is the environment variable ``SERVOIR_<FIELD>``."""
+
+    gateway_address: str = setting("127.0.0.1:8080", help="host:port that HTTP is served at")
+    redis_url: str = setting("redis://127.0.0.1:8379/0", help="where the queue is kept")
+    registry_address: str = setting("127.0.0.1:8400", help="host:port of the registry")
+    gateway_workers: int = setting(2, help="processes")
+    gateway_threads: int = setting(64, help="requests that one process can hold at a time")
+    start_timeout_s: float = setting(10.0, help="how long Redis and the registry may take to appear at start")
+    graceful_timeout_s: float = setting(30.0, help="how long requests at hand may take after SIGTERM")
+    max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request")
+    max_images: int = setting(32, help="images in one request")
+    max_parts: int = setting(64, help="parts in one multipart body")
+    max_pixels: int = setting(50_000_000, help="width x height of one image")
+    upload_timeout_s: float = setting(30.0, help="how long a body may take to arrive")
+    predict_timeout_s: float = setting(10.0, help="deadline where neither the request nor the model names one")
+    max_predict_timeout_s: float = setting(120.0, help="the longest deadline that a request may ask for")
+    cors_origins: tuple[str, ...] = setting(("*",), help="origins whose pages may call the prediction API")
+    admin_token: str = setting("", help="bearer token for requests that change something")
+    gateway_metrics_folder: str = setting("", help="where the processes sum up their metrics; set by gunicorn_conf.py")
+    log_level: str = setting("info", help="debug, info, warning or error")
+
+    def __post_init__(self) -> None:
+        host, _, port = self.gateway_address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"SERVOIR_GATEWAY_ADDRESS: not host:port: {self.gateway_address!r}")
+        if self.gateway_workers < 1 or self.gateway_threads < 1:
+            raise ValueError("SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1")
+        if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
+            raise ValueError("SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S")
+
+    @property
+    def bind(self) -> tuple[str, int]:
+        """Host and port to listen at."""
+        host, _, port = self.gateway_address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway directly."""
+        return _is_loopback(self.bind[0])

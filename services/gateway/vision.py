@@ -1,0 +1,124 @@
+"""The Vision API: ``/api/vision/v3`` and, for clients in the field, ``/api/vision/v2``."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from flask import Blueprint, Response, g, jsonify, request
+
+from chassis.errors import BadRequest
+from services.gateway import envelope, instruments
+from services.gateway.parts import parts
+from services.gateway.predictions import Call, predict, slowest, worst
+from services.gateway.problems import problem_response
+from services.gateway.uploads import Form, read_form
+
+V3, V2 = "/api/vision/v3", "/api/vision/v2"
+TASKS = ("bbox", "polygon", "lane", "classify")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+
+v3 = Blueprint("vision_v3", __name__, url_prefix=V3)
+v2 = Blueprint("vision_v2", __name__, url_prefix=V2)
+
+
+@v3.get("/")
+def describe_v3() -> Response:
+    """Say what this API is and where its description stands."""
+    return jsonify(
+        api="Servoir Vision API",
+        version=3,
+        tasks=TASKS,
+        predict={task: f"{V3}/predict/{task}" for task in TASKS},
+        models=f"{V3}/models",
+        openapi="/openapi.json",
+        docs="/docs",
+    )
+
+
+@v2.get("/")
+def describe_v2() -> Response:
+    """Say the same for version 2."""
+    tasks = TASKS[:3]
+    return jsonify(
+        api="Servoir Vision API",
+        version=2,
+        tasks=tasks,
+        predict={task: f"{V2}/predict/{task}" for task in tasks},
+        models=f"{V2}/models",
+        newer=f"{V3}/",
+        openapi="/openapi.json",
+        docs="/docs",
+    )
+
+
+@v3.post("/predict")
+@v3.post("/predict/<any(bbox, polygon, lane, classify):task>")
+def predict_v3(task: str = "bbox") -> Response:
+    """Answer with version 3's envelope."""
+    return _predict(task, 3)
+
+
+@v2.post("/predict")
+@v2.post("/predictq")
+@v2.post("/predict/<any(bbox, polygon, lane):task>")
+@v2.post("/predictq/<any(bbox, polygon, lane):task>")
+def predict_v2(task: str = "bbox") -> Response:
+    """Answer with version 2's envelope."""
+    return _predict(task, 2)
+
+
+def _predict(task: str, version: int) -> Response:
+    gateway = parts()
+    timeout_s = _asked_timeout_s(gateway.settings.max_predict_timeout_s)
+    idempotency_key = _idempotency_key()
+    form = read_form(request, gateway.clock, gateway.settings)
+    model = gateway.models.find(_key(form), task)
+    g.model_key = model.key
+    read_at = time.monotonic()
+    timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
+    left_s = timeout_s - (read_at - g.started)
+    outcomes = predict(gateway.queue, form.images, Call(model, task, g.request_id, left_s, idempotency_key))
+    predicted_at = time.monotonic()
+    instruments.count_images(model.key, outcomes)
+    problem = worst(outcomes)
+    if problem is not None:
+        several = {o.key: o.problem for o in outcomes if o.problem} if len(outcomes) > 1 else None
+        return problem_response(problem, problems=several)
+    result = envelope.result_v3(outcomes) if version == 3 else envelope.result_v2(outcomes)
+    clock = envelope.Clock(g.started, read_at, predicted_at, time.monotonic())
+    if version == 2:
+        return _json(envelope.envelope_v2(model, result, clock))
+    return _json(
+        envelope.envelope_v3(model, result, clock, task=task, request_id=g.request_id, slowest=slowest(outcomes))
+    )
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, mimetype="application/json")
+
+
+def _key(form: Form) -> str | None:
+    """Return ``q`` from the form or the query; an empty one is as good as none."""
+    return form.fields.get("q") or request.args.get("q") or None
+
+
+def _asked_timeout_s(longest_s: float) -> float | None:
+    """Return the deadline that the request asks for, None where it asks for none."""
+    text = request.headers.get("X-Request-Timeout-S")
+    if text is None:
+        return None
+    try:
+        timeout_s = float(text)
+    except ValueError:
+        timeout_s = -1.0
+    if not 0 < timeout_s <= longest_s:
+        raise BadRequest(f"X-Request-Timeout-S: a number of seconds above 0, at most {longest_s:g}")
+    return timeout_s
+
+
+def _idempotency_key() -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if key and not _IDEMPOTENCY_KEY(key):
+        raise BadRequest("Idempotency-Key: 1 to 128 visible ASCII characters")
+    return key

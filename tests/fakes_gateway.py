@@ -1,0 +1,156 @@
+"""What a gateway talks to, written by hand: a queue that answers at once, and models that are simply there."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from chassis.errors import BadRequest, NotFound, ServoirError
+from chassis.rpc import registry_pb2 as pb
+from services.queue.client import Answer
+from services.registry.client import Modelinfo
+
+RECT = {
+    "region_attributes": {"label": "bicycle", "score": 0.9995},
+    "shape_attributes": {"name": "rect", "x": 335, "y": 426, "width": 108, "height": 332},
+}
+
+
+def model(key: str = "acme-coco_things-1", task: str = "bbox", **fields: Any) -> Modelinfo:
+    org, problem, rel = key.split("-")
+    known = {"dnnarch": "ssd_mobilenet_v2", "framework_type": "tensorflow", "status": "released"} | fields
+    return Modelinfo(org_name=org, problem_id=problem, rel_num=rel, task=task, **known)
+
+
+def answer(status: int = 200, body: bytes = b"", **fields: Any) -> Answer:
+    known = {"wait_s": 0.01, "service_s": 0.05, "batch_size": 4, "attempts": 1}
+    parts = {"decode_s": 0.004, "infer_s": 0.04, "postprocess_s": 0.001}
+    return Answer(status=status, body=body, **(known | parts | fields))
+
+
+def prediction(regions: Sequence[Any] = (RECT,), *, width: int = 1920, height: int = 1080, **more: Any) -> bytes:
+    return msgspec.json.encode(
+        {"width": width, "height": height, "orientation_applied": False, "regions": list(regions)} | more
+    )
+
+
+def problem(title: str, detail: str) -> bytes:
+    return msgspec.json.encode({"title": title, "detail": detail})
+
+
+class FakeQueue:
+    """Answers each payload with what *answer_to* says, and remembers the calls."""
+
+    def __init__(self, answer_to: Callable[[bytes], Answer] = lambda _: answer(body=prediction())) -> None:
+        self.answer_to = answer_to
+        self.calls: list[dict[str, Any]] = []
+        self.refusal: ServoirError | None = None
+        self.away: ServoirError | None = None
+        self.gate: threading.Event | None = None
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def ping(self) -> None:
+        if self.away:
+            raise self.away
+
+    def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
+        self.calls.append({"payloads": list(payloads), **how})
+        if self.refusal or self.away:
+            raise self.refusal or self.away or AssertionError
+        if self.gate:
+            self.gate.wait(30)
+        return [self.answer_to(payload) for payload in payloads]
+
+
+class FakeCatalogue:
+    """Knows the models it was given."""
+
+    def __init__(self, *models: Modelinfo, **defaults: str) -> None:
+        self.known = list(models)
+        self.default_keys = defaults
+        self.away: ServoirError | None = None
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> bool:
+        return True
+
+    def models(self) -> list[Modelinfo]:
+        if self.away:
+            raise self.away
+        return list(self.known)
+
+    def defaults(self) -> dict[str, str]:
+        return dict(self.default_keys)
+
+    def find(self, q: str | None, task: str) -> Modelinfo:
+        if self.away:
+            raise self.away
+        key = q or self.default_keys.get(task, "")
+        if not key:
+            raise BadRequest(f"no default model for {task}: name one with q=<org>-<problem>-<rel>")
+        if len(key.split("-")) not in (2, 3) or not all(key.split("-")):
+            raise BadRequest(f"malformed model key: {key!r}")
+        found = [known for known in self.known if known.key == key or known.key.rpartition("-")[0] == key]
+        if not found:
+            raise NotFound(f"no such model: {key}")
+        if task not in found[-1].tasks:
+            raise BadRequest(f"{found[-1].key} cannot do {task}; it can do {', '.join(found[-1].tasks)}")
+        return found[-1]
+
+
+class FakeRegistry:
+    """Takes every change and remembers it; answers usage with the rows it was given."""
+
+    def __init__(self, *rows: pb.UsageRow) -> None:
+        self.rows = list(rows)
+        self.calls: list[tuple[Any, ...]] = []
+        self.error: ServoirError | None = None
+        self.state = pb.Readiness()
+
+    def _note(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.error:
+            raise self.error
+
+    def publish(self, modelinfo: Modelinfo, *, actor: str) -> Modelinfo:
+        self._note("publish", modelinfo.key, actor)
+        return modelinfo
+
+    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
+        self._note("set_status", key, status, actor)
+        return model(key, status=status)
+
+    def set_default(self, task: str, key: str, *, actor: str) -> None:
+        self._note("set_default", task, key, actor)
+
+    def usage(self, **asked: Any) -> list[pb.UsageRow]:
+        self._note("usage", asked)
+        return self.rows
+
+    def readiness(self) -> pb.Readiness:
+        self._note("readiness")
+        return self.state
+
+    def close(self) -> None: ...
+
+
+def png(width: int = 4, height: int = 3) -> bytes:
+    """Return a whole, valid, black PNG of that size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + bytes(3 * width)) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")

@@ -1,0 +1,46 @@
+"""A gateway over hand-written fakes, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from services.gateway.app import close, create_app
+from services.gateway.settings import Settings
+from tests.fakes_gateway import FakeCatalogue, FakeQueue, FakeRegistry, model
+
+
+@dataclass
+class Gateway:
+    settings: Settings = field(default_factory=Settings)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    models: FakeCatalogue = field(
+        default_factory=lambda: FakeCatalogue(
+            model(),
+            model("acme-lanes-3", "lane", dnnarch="lane_net"),
+            model("acme-shapes-1", "polygon"),
+            model("acme-kinds-1", "classify"),
+            bbox="acme-coco_things-1",
+        )
+    )
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    apps: list[Flask] = field(default_factory=list)
+
+    @property
+    def client(self) -> FlaskClient:
+        app = create_app(self.settings, self.queue, self.models, self.registry)  # type: ignore[arg-type]
+        self.apps.append(app)
+        return app.test_client()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """Change its parts, then take its ``client``."""
+    made = Gateway()
+    yield made
+    for app in made.apps:
+        close(app)
