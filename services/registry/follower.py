@@ -52,8 +52,11 @@ class Follower:
                     self._load()
                     self._take(changes)
             except ServoirError as error:
-                self._lose(error)
-                self._stopped.wait(_RETRY_S)
+                self._lose(error.detail)
+            except Exception:
+                log.exception("follower_failed")
+                self._lose("a bug of ours")
+            self._stopped.wait(_RETRY_S)
 
     def _load(self) -> None:
         self._models.reload()
@@ -62,9 +65,9 @@ class Follower:
         MONGODB_UP.set(1)
         log.info("mongodb_followed")
 
-    def _lose(self, error: ServoirError) -> None:
+    def _lose(self, reason: str) -> None:
         if self._there.is_set():
-            log.error("mongodb_lost", reason=error.detail)
+            log.error("mongodb_lost", reason=reason)
         self._there.clear()
         MONGODB_UP.set(0)
         self._leases.store_lost()

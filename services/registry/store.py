@@ -41,6 +41,7 @@ ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to Mong
 
 _FIND_TIMEOUT_MS = 2000
 _CALL_TIMEOUT_S = 5.0
+_CHANGES_WAIT_MS = 250
 _FORGET_LEASES_S = 3600
 _HISTORY_INDEXES = [
     IndexModel([("key", 1), ("at_ms", -1), ("_id", -1)]),
@@ -101,16 +102,18 @@ class Changes:
         self._stream = stream
 
     def next(self) -> Change | None:
-        """Return the next change, or None when there was none for a second; raises Unavailable."""
+        """Return the next change, or None when there was none for a while; raises Unavailable where none can come."""
         try:
             event = self._stream.try_next()
         except PyMongoError as error:
             raise Unavailable("changes: MongoDB is away") from error
-        if event is None:
+        if event is None and not self._stream.alive:
+            raise Unavailable("changes: the database was dropped")
+        if event is None or "documentKey" not in event:
             return None
         collection, document = event["ns"]["coll"], event.get("fullDocument")
         lease = _stored_lease(document) if collection == "leases" and document else None
-        return Change(collection, str(event.get("documentKey", {}).get("_id", "")), lease)
+        return Change(collection, str(event["documentKey"]["_id"]), lease)
 
 
 class Store:
@@ -285,7 +288,7 @@ class Store:
         """Follow what any process changes from now on; raises Unavailable."""
         watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases"]}}}]
         with _told("changes"):
-            stream = self._db.watch(watched, max_await_time_ms=1000)
+            stream = self._db.watch(watched, max_await_time_ms=_CHANGES_WAIT_MS)
         with stream:
             yield Changes(stream)
 
