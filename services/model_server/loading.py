@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis import logs
@@ -11,6 +12,7 @@ from services.model_server.adapters import adapter_for
 from services.model_server.adapters.adapter import Adapter
 from services.model_server.crew import Crew
 from services.model_server.engines import Engine, EngineOptions, open_engine
+from services.model_server.engines.engine import TensorSpec
 from services.model_server.exits import BadModelFolder, DoesNotFit
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import ModelFolder
@@ -43,10 +45,10 @@ def cap_of(model: ModelFolder, settings: ModelServerSettings) -> int:
     return cap_bytes
 
 
-def adapter_of(model: ModelFolder) -> Adapter:
+def adapter_of(model: ModelFolder, inputs: Sequence[TensorSpec] = ()) -> Adapter:
     """Return the model's adapter; raises BadModelFolder for an unknown one, or a config that it does not take."""
     try:
-        return adapter_for(model.modelinfo)
+        return adapter_for(model.modelinfo, inputs)
     except ServoirError as error:
         raise BadModelFolder(f"{model.modelinfo.key}: {error.detail}") from error
 
@@ -59,7 +61,6 @@ def largest_batch(model: ModelFolder, engine: Engine, settings: ModelServerSetti
 
 def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettings, memory: MemoryCap) -> Opened:
     """Load *model* at a low priority; raises CannotServe. Running out of memory ends the process."""
-    adapter = adapter_of(model)
     options = EngineOptions(
         threads=setting.threads,
         concurrency=setting.concurrency,
@@ -72,5 +73,6 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
     except MemoryError as error:
         memory.out_of_memory(error)
         raise
+    adapter = adapter_of(model, engine.inputs)
     pipeline = Pipeline(engine, adapter, Crew(machine.cores()), concurrency=setting.concurrency)
     return Opened(engine, adapter, pipeline, batch_runner(pipeline, adapter, engine))

@@ -8,13 +8,14 @@ to tell that the answer belongs to the payload.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from services.model_server.adapters.adapter import Frame, Prepared
 from services.model_server.adapters.config import read_config
+from services.model_server.engines.engine import TensorSpec
 from services.registry.client import Modelinfo
 
 _ANSWER = '{"width":0,"height":0,"orientation_applied":false,"regions":[],"bytes":%d,"crc32":"%08x"}'
@@ -32,7 +33,7 @@ class Echo:
 
     tasks = frozenset({"bbox", "polygon", "lane", "classify"})
 
-    def __init__(self, modelinfo: Modelinfo) -> None:
+    def __init__(self, modelinfo: Modelinfo, inputs: Sequence[TensorSpec]) -> None:
         read_config(EchoConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
 
     def prepare(self, payload: bytes) -> Prepared:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from chassis.errors import BadRequest
 from services.model_server.adapters.adapter import Frame, Prepared
-from services.model_server.images import MAX_PIXELS, Picture, Resize, decode, resize
+from services.model_server.engines.engine import TensorSpec
+from services.model_server.images import MAX_PIXELS, Resize, decode, resize
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
 Three = Annotated[tuple[float, ...], msgspec.Meta(min_length=3, max_length=3)]
@@ -17,53 +20,70 @@ Three = Annotated[tuple[float, ...], msgspec.Meta(min_length=3, max_length=3)]
 class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
     """The model's input.
 
-    *input* is the tensor's name; the picture is brought to *input_width* x *input_height* by *resize* (images/resize.py
-    has the kinds), and given as *dtype* in *layout* and *channels* order. ``(pixel - mean) / std`` is reckoned for
-    float32 where either is set; pixels go from 0 to 255.
+    The picture is brought to *input_width* x *input_height* by *resize* (images/resize.py has the kinds) and given as
+    the tensor *input* in *dtype*, *layout* and *channels* order; empty, the first two are what the engine takes.
+    ``(pixel - mean) / std`` is reckoned for float32 where either is set; pixels go from 0 to 255.
 
     *scaled_decoding* n > 0 lets libjpeg decode a large JPEG at a fraction of its size, as long as each side stays at
     least n times the model's input. That is quicker, and smooths where the model's own resizing would not: other
     numbers than the plain model's, if mostly no worse ones. 0 decodes in full.
     """
 
-    input: str = "image"
+    input: str = ""
     input_width: Side = 300
     input_height: Side = 300
     resize: Resize = "bilinear"
-    dtype: Literal["uint8", "float32"] = "uint8"
+    dtype: Literal["", "uint8", "float32"] = ""
     layout: Literal["nhwc", "nchw"] = "nhwc"
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: Three | None = None
     std: Three | None = None
-    scaled_decoding: Annotated[int, msgspec.Meta(ge=0, le=8)] = 0
+    scaled_decoding: Annotated[int, msgspec.Meta(ge=0, le=8)] = 2
     max_pixels: Annotated[int, msgspec.Meta(ge=1)] = MAX_PIXELS
 
 
-def prepare_image(payload: bytes, settings: ImageInput) -> Prepared:
-    """Return an encoded image as the model's input; raises UnsupportedMedia and Undecodable."""
-    times = settings.scaled_decoding if settings.resize != "none" else 0
-    at_least = (times * settings.input_height, times * settings.input_width) if times else None
-    picture = decode(payload, max_pixels=settings.max_pixels, at_least=at_least)
-    tensor = tensor_of(picture.pixels, settings)
-    return Prepared({settings.input: tensor}, frame_of(picture))
+class ImageReader:
+    """Makes a model's input tensor of encoded images, as *config* says. Thread-safe."""
+
+    def __init__(self, config: ImageInput, inputs: Sequence[TensorSpec]) -> None:
+        """Take the engine's *inputs* for what *config* leaves open; raises BadRequest where the two do not meet."""
+        self._config = config
+        spec = _spec_of(config.input, inputs)
+        self._name = spec.name
+        self._dtype = np.dtype(config.dtype or spec.dtype)
+        if self._dtype not in (np.uint8, np.float32) or (inputs and spec.dtype != self._dtype):
+            raise BadRequest(f"the model's input {spec.name!r} is {spec.dtype}; config gives {self._dtype}")
+
+    def read(self, payload: bytes) -> Prepared:
+        """Return an encoded image as the model's input; raises UnsupportedMedia and Undecodable."""
+        config = self._config
+        times = config.scaled_decoding if config.resize != "none" else 0
+        at_least = (times * config.input_height, times * config.input_width) if times else None
+        picture = decode(payload, max_pixels=config.max_pixels, at_least=at_least)
+        frame = Frame(picture.width, picture.height, picture.orientation != 1)
+        return Prepared({self._name: self._tensor(picture.pixels)}, frame)
+
+    def _tensor(self, pixels: np.ndarray) -> np.ndarray:
+        """Return RGB *pixels* (uint8 [H,W,3]) resized and laid out."""
+        config = self._config
+        exact = self._dtype == np.float32
+        image = resize(pixels, config.input_height, config.input_width, config.resize, exact=exact)
+        if config.channels == "bgr":
+            image = image[:, :, ::-1]
+        if exact and config.mean is not None:
+            image = image - np.asarray(config.mean, np.float32)
+        if exact and config.std is not None:
+            image = image / np.asarray(config.std, np.float32)
+        if config.layout == "nchw":
+            image = image.transpose(2, 0, 1)
+        return np.ascontiguousarray(image)
 
 
-def frame_of(picture: Picture) -> Frame:
-    """Return the frame of *picture*, as it was sent."""
-    return Frame(picture.width, picture.height, picture.orientation != 1)
-
-
-def tensor_of(pixels: np.ndarray, settings: ImageInput) -> np.ndarray:
-    """Return RGB *pixels* (uint8 [H,W,3]) resized and laid out as *settings* say."""
-    image = resize(pixels, settings.input_height, settings.input_width, settings.resize)
-    if settings.channels == "bgr":
-        image = image[:, :, ::-1]
-    if settings.dtype == "float32":
-        image = image.astype(np.float32)
-        if settings.mean is not None:
-            image -= np.asarray(settings.mean, np.float32)
-        if settings.std is not None:
-            image /= np.asarray(settings.std, np.float32)
-    if settings.layout == "nchw":
-        image = image.transpose(2, 0, 1)
-    return np.ascontiguousarray(image)
+def _spec_of(name: str, inputs: Sequence[TensorSpec]) -> TensorSpec:
+    """Return the input that images go to; without an engine at hand, a uint8 one."""
+    if not inputs:
+        return TensorSpec(name or "image", np.dtype(np.uint8), (None, None, None, 3))
+    found = [spec for spec in inputs if spec.name == name] if name else list(inputs)
+    if len(found) != 1:
+        raise BadRequest(f"config.input {name!r}: the model's inputs are {', '.join(spec.name for spec in inputs)}")
+    return found[0]

@@ -7,7 +7,7 @@ and class ids [N]; the names are settings. Gives one rectangle for each box with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -16,9 +16,10 @@ import numpy as np
 from chassis.errors import ModelFailed
 from services.model_server.adapters.adapter import Frame, Prepared
 from services.model_server.adapters.config import read_config
-from services.model_server.adapters.image_input import ImageInput, prepare_image
+from services.model_server.adapters.image_input import ImageInput, ImageReader
 from services.model_server.adapters.outputs import label, output
 from services.model_server.adapters.regions import Region, answer, rect, region
+from services.model_server.engines.engine import TensorSpec
 from services.model_server.images import Resize
 from services.registry.client import Modelinfo
 
@@ -49,13 +50,14 @@ class Ssd:
 
     tasks = frozenset({"bbox"})
 
-    def __init__(self, modelinfo: Modelinfo) -> None:
+    def __init__(self, modelinfo: Modelinfo, inputs: Sequence[TensorSpec]) -> None:
         self._config = read_config(SsdConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
+        self._reader = ImageReader(self._config, inputs)
         self._labels = tuple(modelinfo.classes)
 
     def prepare(self, payload: bytes) -> Prepared:
         """Return the image as the model's input."""
-        return prepare_image(payload, self._config)
+        return self._reader.read(payload)
 
     def predict_json(self, outputs: Mapping[str, np.ndarray], frame: Frame, task: str) -> bytes:
         """Return one rectangle for each detection."""

@@ -1,7 +1,7 @@
-"""Lets a TensorFlow graph that takes uint8 images take float32 ones: the cast that it begins with then has nothing to do.
+"""Lets a TensorFlow graph that takes uint8 images take float32 ones: the cast at its beginning has nothing to do then.
 
-A picture is resized before it reaches the graph, so that pictures of any size join in a batch. Rounding it to whole grey
-levels there would move boxes by up to three pixels against the graph's own resizing; handed over as floats, it does not.
+A picture is resized before it reaches the graph, so that pictures of any size join in a batch. Rounded to whole grey
+levels there, its boxes would move by up to three pixels against the graph's own resizing; as floats they do not.
 This works on a GraphDef alone and needs no TensorFlow. Pure, but for the graph that it changes in place.
 """
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from chassis import logs
 from services.model_server.engines.engine import EngineOptions, TensorSpec, the_one_file
+from services.model_server.engines.float_input import take_float
 
 log = logs.logger()
 SIGNATURE = "serving_default"
@@ -26,14 +27,19 @@ class TensorflowEngine:
 
     max_batch_size: int | None
 
-    def __init__(self, tf: Any, function: Any) -> None:
+    def __init__(self, tf: Any, function: Any, *, as_float: bool = False) -> None:
+        """Serve *function*; with *as_float*, a uint8 image that the graph only casts may come as float32."""
         self._tf = tf
         self.inputs = tuple(_spec(name, spec) for name, spec in function.structured_input_signature[1].items())
         self.outputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_outputs.items()))
         fixed = {spec.shape[0] for spec in self.inputs if spec.shape}
         self.max_batch_size = next((size for size in fixed if size is not None), None)
         self._source = function  # a frozen function does not keep what it was made of alive
-        self._call = _frozen(tf, function, [spec.name for spec in self.outputs])
+        names = [spec.name for spec in self.outputs]
+        of_float = _of_float_image(tf, function, self.inputs, names) if as_float else None
+        if of_float is not None:
+            self.inputs = tuple(spec._replace(dtype=np.dtype(np.float32)) for spec in self.inputs)
+        self._call = of_float or _frozen(tf, function, names)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch."""
@@ -73,6 +79,27 @@ def _frozen(tf: Any, function: Any, names: list[str]) -> Callable[[dict[str, Any
     order = {tensor.name.partition(":")[0]: position for position, tensor in enumerate(frozen.inputs)}
     inputs.sort(key=lambda name: order.get(name, len(order)))
     return lambda tensors: dict(zip(names, frozen(*(tensors[name] for name in inputs)), strict=True))
+
+
+def _of_float_image(
+    tf: Any, function: Any, inputs: Sequence[TensorSpec], names: list[str]
+) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    """Return *function*, frozen, taking its one uint8 image as float32 (float_input.py says why); None if it cannot."""
+    if len(inputs) != 1 or inputs[0].dtype != np.uint8 or len(inputs[0].shape) != 4:
+        return None
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    try:
+        frozen = convert_variables_to_constants_v2(function)
+        graph = frozen.graph.as_graph_def()
+        if not take_float(graph, frozen.inputs[0].op.name):
+            return None
+        imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
+        call = imported.prune(frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs])
+    except (ValueError, tf.errors.OpError) as error:
+        log.warning("model_takes_no_floats", reason=str(error)[:200])
+        return None
+    return lambda tensors: dict(zip(names, call(tf.cast(tensors[inputs[0].name], tf.float32)), strict=True))
 
 
 def _of_keras_file(tf: Any, path: Path) -> Any:
@@ -116,9 +143,10 @@ def load(files: Sequence[Path], options: EngineOptions) -> TensorflowEngine:
 
     _prepare_process(tf, options)
     model_file = the_one_file(files, "saved_model.pb", ".keras", ".h5")
+    as_float = options.config.get("dtype") != "uint8"
     if model_file.name != "saved_model.pb":
-        return TensorflowEngine(tf, _of_keras_file(tf, model_file))
+        return TensorflowEngine(tf, _of_keras_file(tf, model_file), as_float=as_float)
     loaded, function = _of_saved_model(tf, model_file.parent)
-    engine = TensorflowEngine(tf, function)
+    engine = TensorflowEngine(tf, function, as_float=as_float)
     engine.loaded = loaded  # type: ignore[attr-defined]
     return engine

@@ -1,18 +1,18 @@
 """Resizes a picture to a model's input size as the model's own graph would, so that items of any size join in a batch.
 
 A network is trained with one kind of resizing and is not indifferent to another. So each kind here is one that
-TensorFlow has, computed to the same numbers and then rounded to uint8 (which costs half a grey level, no more):
+TensorFlow has, computed to the same numbers:
 
 ================== =====================================================================================
 none               no resizing: the model gets the picture as it is, and only equal sizes join in a batch
 bilinear           ``tf.image.resize(…, "bilinear")``: samples at pixel centres, no smoothing
 bilinear_tf1       the same from TensorFlow 1 (``half_pixel_centers=False``): samples at corners
-bilinear_antialias ``tf.image.resize(…, "bilinear", antialias=True)``, and Pillow's BILINEAR
+bilinear_antialias ``tf.image.resize(…, "bilinear", antialias=True)``; by Pillow, to whole grey levels
 bicubic            ``tf.image.resize(…, "bicubic")``: Keys' cubic, no smoothing
 ================== =====================================================================================
 
-The first three and the last sample few source pixels and are done by OpenCV's ``remap`` (which from OpenCV 5 weighs in
-floats; its own ``resize`` is off by up to a grey level, Pillow's affine too) or by gathering rows, then columns.
+The bilinear ones are OpenCV's ``remap``, which from OpenCV 5 on weighs in floats; its own ``resize`` is off by a grey
+level and Pillow's affine transform too. The cubic one gathers rows, then columns.
 """
 
 from __future__ import annotations
@@ -31,16 +31,22 @@ _CACHED_SIZES = 64
 cv2.setNumThreads(1)  # items are prepared side by side; a pool inside each would only fight over the cores
 
 
-def resize(pixels: np.ndarray, height: int, width: int, how: Resize) -> np.ndarray:
-    """Return uint8 *pixels* [H,W,3] as [height,width,3]; the same array where it has that size already."""
+def resize(pixels: np.ndarray, height: int, width: int, how: Resize, *, exact: bool = False) -> np.ndarray:
+    """Return uint8 *pixels* [H,W,3] as [height,width,3]; the same array where it has that size already.
+
+    The result is uint8, rounded, or float32 with *exact*: rounding moves the numbers of a detector.
+    """
     if how == "none" or pixels.shape[:2] == (height, width):
-        return pixels
+        return pixels.astype(np.float32) if exact else pixels
     if how == "bilinear_antialias":
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+        small = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+        return small.astype(np.float32) if exact else small
     if how == "bicubic":
-        return _bicubic(pixels, height, width)
-    maps = _sample_maps(pixels.shape[0], pixels.shape[1], height, width, how == "bilinear")
-    return np.asarray(cv2.remap(pixels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        smooth = _bicubic(pixels.astype(np.float32), height, width)
+        return smooth if exact else np.asarray(cv2.convertScaleAbs(np.maximum(smooth, 0.0)))
+    source = pixels.astype(np.float32) if exact else pixels
+    maps = _sample_maps(*pixels.shape[:2], height, width, how == "bilinear")
+    return np.asarray(cv2.remap(source, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _positions(size: int, wanted: int, half_pixel: bool) -> np.ndarray:
@@ -88,6 +94,5 @@ def _cubic_rows(image: np.ndarray, height: int) -> np.ndarray:
 
 
 def _bicubic(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    low = _cubic_rows(pixels.astype(np.float32), height)
-    small = cv2.transpose(_cubic_rows(cv2.transpose(low), width))
-    return np.asarray(cv2.convertScaleAbs(np.maximum(small, 0.0)))
+    low = _cubic_rows(pixels, height)
+    return np.asarray(cv2.transpose(_cubic_rows(cv2.transpose(low), width)))
