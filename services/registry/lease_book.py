@@ -69,10 +69,13 @@ class LeaseBook:
             thread.join()
 
     def announce(self, lease: Lease) -> None:
-        """Hold or renew a lease; it has been checked."""
+        """Hold or renew a lease; it has been checked. One that lost its address to it ends."""
         renewal = uuid.uuid4().hex
         with self._changed:
-            if self._table.take(lease, self._clock(), ours=True, renewal=renewal):
+            outlived = self._table.outlived_by(lease)
+            for instance_id in outlived:
+                self._drop(instance_id)
+            if self._table.take(lease, self._clock(), ours=True, renewal=renewal) or outlived:
                 log.info(
                     "lease_changed", instance_id=lease.instance_id, model_key=lease.model_key, address=lease.address
                 )
@@ -84,11 +87,9 @@ class LeaseBook:
     def withdraw(self, instance_id: str) -> None:
         """End a lease; one that is not there is a no-op."""
         with self._changed:
-            if self._table.drop(instance_id):
+            if self._drop(instance_id):
                 log.info("lease_withdrawn", instance_id=instance_id)
                 self._show()
-            self._unwritten.forget(instance_id)
-            self._unwritten.withdrawn.add(instance_id)
             self._changed.notify_all()
 
     def learn(self, instance_id: str, stored: StoredLease | None) -> None:
@@ -118,6 +119,11 @@ class LeaseBook:
         """Let leases that other processes renew live on until MongoDB is back: their renewals cannot reach us."""
         with self._changed:
             self._store_there = False
+
+    def _drop(self, instance_id: str) -> bool:
+        self._unwritten.forget(instance_id)
+        self._unwritten.withdrawn.add(instance_id)
+        return self._table.drop(instance_id)
 
     def _take_stored(self, stored: StoredLease) -> bool:
         lease = stored.lease

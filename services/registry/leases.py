@@ -44,20 +44,18 @@ class LeaseTable:
         self._held: dict[str, HeldLease] = {}
 
     def take(self, lease: Lease, now: float, *, ours: bool, renewal: str) -> bool:
-        """Hold or renew a lease for one ``ttl_s`` from *now*; return whether anything but its end changed.
-
-        A process that starts anew on an address ends the lease of the one that was there before it.
-        """
+        """Hold or renew a lease for one ``ttl_s`` from *now*; return whether anything but its end changed."""
         before = self._held.get(lease.instance_id)
         self._held[lease.instance_id] = HeldLease(lease, now + lease.ttl_s, ours, renewal)
-        replaced = [
+        return before is None or before.lease != lease
+
+    def outlived_by(self, lease: Lease) -> list[str]:
+        """Return the instances that must be gone because *lease* started on their address after them."""
+        return [
             held.lease.instance_id
             for held in self._held.values()
             if held.lease.address == lease.address and held.lease.started_at_ms < lease.started_at_ms
         ]
-        for instance_id in replaced:
-            del self._held[instance_id]
-        return bool(replaced) or before is None or before.lease != lease
 
     def drop(self, instance_id: str) -> bool:
         """End a lease; return whether it was there."""

@@ -62,10 +62,13 @@ def test_a_lease_that_is_announced_to_us_is_not_learnt_any_more():
     assert table.learnt() == []
 
 
-def test_a_new_process_on_an_address_ends_the_lease_of_the_one_before():
-    table = held(lease("a", address="127.0.0.1:1", started_at_ms=1))
-    assert table.take(lease("b", address="127.0.0.1:1", started_at_ms=2), 0.0, ours=True, renewal="")
-    assert [it.instance_id for it in table.live()] == ["b"]
+def test_a_new_process_on_an_address_outlives_the_one_before():
+    table = held(lease("a", address="127.0.0.1:1", started_at_ms=1), lease("b", started_at_ms=1))
+    newer = lease("c", address="127.0.0.1:1", started_at_ms=2)
+    assert table.outlived_by(newer) == ["a"]
+    table.take(newer, 0.0, ours=True, renewal="")
+    assert table.outlived_by(newer) == ["a"]
+    assert table.outlived_by(lease("a", address="127.0.0.1:1", started_at_ms=1)) == []
 
 
 def test_a_dropped_lease_is_gone_once():

@@ -1,0 +1,217 @@
+"""Usage over gRPC on a real mongod: stored once, summed by every group, found through an index."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pymongo
+import pytest
+
+from chassis.errors import BadRequest
+from chassis.rpc.registry_pb2 import GetUsageRequest, UsageRecord
+from services.registry.client import AsyncRegistryClient, RegistryClient, percentile_s
+from services.registry.usage import PERCENTILE_ERROR, usage_pipeline
+from tests.integration.registry.conftest import lease, modelinfo
+from tests.parts import wait_until
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+START_MS = 1_700_000_000_000 // DAY_MS * DAY_MS
+
+
+def record(**fields: Any) -> UsageRecord:
+    given = {"client_id": "ann", "model_key": "acme-coco-1", "status": 200, "answered_at_ms": START_MS}
+    return UsageRecord(**{**given, "payload_bytes": 1000, "wait_s": 0.01, "service_s": 0.02, **fields})
+
+
+def rows(registry: RegistryClient, by: str, **asked: Any) -> list[tuple[Any, ...]]:
+    return [(*(row.group[name] for name in by.split(",")), row.images) for row in registry.usage(by=by, **asked)]
+
+
+def test_a_batch_that_is_sent_twice_counts_once(registry: RegistryClient):
+    assert registry.record_usage("batch", [record(), record()])
+    assert not registry.record_usage("batch", [record(), record()])
+    (total,) = registry.usage()
+    assert (total.images, total.payload_bytes) == (2, 2000)
+
+
+def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry: RegistryClient):
+    drawn = random.Random(1)
+    batches = {
+        f"batch-{number}": [
+            record(answered_at_ms=START_MS + drawn.randrange(DAY_MS), status=drawn.choice([200, 429, 504]))
+            for _ in range(drawn.randrange(1, 40))
+        ]
+        for number in range(40)
+    }
+    sends = [batch_id for batch_id in batches for _ in range(3)]
+    drawn.shuffle(sends)
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda batch_id: registry.record_usage(batch_id, batches[batch_id]), sends))
+    assert sum(stored) == len(batches)
+    everything = [it for batch in batches.values() for it in batch]
+    (total,) = registry.usage()
+    assert total.images == sum(total.latency_histogram) == len(everything)
+    assert total.payload_bytes == 1000 * len(everything)
+    assert total.service_s == pytest.approx(0.02 * len(everything))
+    assert dict(total.statuses) == {status: sum(it.status == status for it in everything) for status in (200, 429, 504)}
+    assert sum(row.images for row in registry.usage(by="hour")) == len(everything)
+
+
+def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryClient):
+    registry.record_usage(
+        "batch",
+        [
+            record(),
+            record(client_id="bob", answered_at_ms=START_MS + HOUR_MS - 1),
+            record(model_key="acme-lane-1", answered_at_ms=START_MS + HOUR_MS),
+            record(status=504, answered_at_ms=START_MS + DAY_MS),
+        ],
+    )
+    assert rows(registry, "client") == [("ann", 3), ("bob", 1)]
+    assert rows(registry, "model") == [("acme-coco-1", 3), ("acme-lane-1", 1)]
+    assert rows(registry, "status") == [("200", 3), ("504", 1)]
+    assert rows(registry, "hour") == [("2023-11-14T00:00Z", 2), ("2023-11-14T01:00Z", 1), ("2023-11-15T00:00Z", 1)]
+    assert rows(registry, "day,client") == [
+        ("2023-11-14", "ann", 2),
+        ("2023-11-14", "bob", 1),
+        ("2023-11-15", "ann", 1),
+    ]
+
+
+def test_usage_is_sifted_by_client_model_and_time_within_a_batch(registry: RegistryClient):
+    registry.record_usage(
+        "batch", [record(answered_at_ms=START_MS + at, client_id=who) for at in range(10) for who in ("ann", "bob")]
+    )
+    registry.record_usage("other", [record(model_key="acme-lane-1")])
+    (total,) = registry.usage(client_id="bob", model_key="acme-coco-1", from_ms=START_MS + 3, to_ms=START_MS + 7)
+    assert total.images == 4
+    assert registry.usage(client_id="eve") == []
+    assert registry.usage(from_ms=START_MS + 10) == []
+
+
+def test_requests_count_once_whatever_their_images(registry: RegistryClient):
+    registry.record_usage("batch", [record(image_index=index) for index in range(5)])
+    (total,) = registry.usage()
+    assert (total.requests, total.images) == (1, 5)
+
+
+def test_percentiles_come_from_the_histogram_within_their_error(registry: RegistryClient):
+    latencies = sorted(random.Random(2).lognormvariate(-3, 1) for _ in range(500))
+    registry.record_usage("batch", [record(wait_s=it / 4, service_s=it * 3 / 4) for it in latencies])
+    (total,) = registry.usage()
+    for share in (0.5, 0.95, 0.99):
+        exact = latencies[int(share * len(latencies)) - 1]
+        assert percentile_s(total.latency_histogram, share) == pytest.approx(exact, rel=PERCENTILE_ERROR)
+
+
+def test_an_empty_batch_is_stored_and_counts_nothing(registry: RegistryClient):
+    assert registry.record_usage("empty", [])
+    assert registry.usage() == []
+
+
+def test_bad_batches_and_questions_are_refused(registry: RegistryClient):
+    with pytest.raises(BadRequest, match="batch_id: missing"):
+        registry.record_usage("", [record()])
+    with pytest.raises(BadRequest, match=r"records\[1\]\.service_s"):
+        registry.record_usage("batch", [record(), record(service_s=float("inf"))])
+    with pytest.raises(BadRequest, match="cannot be stored"):
+        registry.record_usage("batch", [record(payload_bytes=2**64 - 1)])
+    with pytest.raises(BadRequest, match="cannot group by"):
+        registry.usage(by="planet")
+    assert registry.usage() == []
+
+
+def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, registry_address: str):
+    async def record_twice() -> list[bool]:
+        client = AsyncRegistryClient(registry_address)
+        stored = [await client.record_usage("batch", [record()]) for _ in range(2)]
+        await client.close()
+        return stored
+
+    assert asyncio.run(record_twice()) == [True, False]
+    assert registry.usage()[0].images == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"client_id": "client-7"}, "records.client_id_1_records.answered_at_ms_1"),
+        ({"model_key": "acme-m7-1"}, "records.model_key_1_records.answered_at_ms_1"),
+        ({"from_ms": START_MS + 70_000, "to_ms": START_MS + 80_000}, "records.answered_at_ms_1"),
+        ({"client_id": "client-7", "from_ms": START_MS}, "records.client_id_1_records.answered_at_ms_1"),
+    ],
+)
+def test_a_question_about_some_usage_reads_no_more_batches_than_it_needs(
+    registry: RegistryClient, mongo_url: str, asked: dict[str, Any], index: str
+):
+    for number in range(100):
+        batch = [
+            record(client_id=f"client-{number}", model_key=f"acme-m{number}-1", answered_at_ms=START_MS + number * 1000)
+        ]
+        registry.record_usage(f"batch-{number}", batch * 3)
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+        explained = client.servoir.command(
+            "explain",
+            {
+                "aggregate": "usage_batches",
+                "pipeline": usage_pipeline(GetUsageRequest(**asked), ["hour"]),
+                "cursor": {},
+            },
+            verbosity="executionStats",
+        )
+    assert _indexes(explained) == {index}
+    assert (
+        _found(explained)["executionStats"]["totalDocsExamined"]
+        == sum(row.images for row in registry.usage(**asked)) / 3
+    )
+
+
+def test_no_question_of_the_registry_scans_a_collection_that_grows(registry: RegistryClient, mongo_url: str):
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+        client.servoir.command("profile", 2)
+        registry.publish(modelinfo(), actor="ann")
+        registry.set_status("acme-coco-1", "released", actor="ann")
+        registry.set_default("bbox", "acme-coco-1", actor="ann")
+        registry.history()
+        registry.history("acme-coco-1")
+        registry.record_usage("batch", [record()])
+        registry.usage(client_id="ann", by="hour")
+        registry.usage(from_ms=1, by="model")
+        client.servoir.command("profile", 0)
+        asked = list(client.servoir["system.profile"].find({"ns": {"$regex": r"^servoir\.(history|usage_batches)$"}}))
+    plans = {it["planSummary"] for it in asked if it.get("planSummary")}
+    assert plans
+    assert not {plan for plan in plans if "COLLSCAN" in plan}
+
+
+def test_leases_are_forgotten_by_mongodb_when_no_registry_is_there_to_do_it(registry, registry_address, mongo_url):
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+        indexes = client.servoir.leases.index_information()
+        assert indexes["renewed_at_1"]["expireAfterSeconds"] == 3600
+        registry.publish(modelinfo(), actor="ann")
+        from services.registry.client import LeaseKeeper
+
+        keeper = LeaseKeeper(registry_address, lease())
+        keeper.start()
+        wait_until(lambda: client.servoir.leases.count_documents({"renewed_at": {"$type": "date"}}) == 1)
+        keeper.stop()
+
+
+def _found(explained: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of an explained aggregation that reads the collection."""
+    return next((it["$cursor"] for it in explained.get("stages", []) if "$cursor" in it), explained)
+
+
+def _indexes(part: Any) -> set[str]:
+    """Return the names of all indexes in the winning plan."""
+    plan = _found(part)["queryPlanner"]["winningPlan"] if isinstance(part, dict) and "ok" in part else part
+    if isinstance(plan, list):
+        return {name for it in plan for name in _indexes(it)}
+    if not isinstance(plan, dict):
+        return set()
+    own = {plan["indexName"]} if "indexName" in plan else set()
+    return own.union(*(_indexes(it) for it in plan.values()))
