@@ -22,7 +22,7 @@ OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),
     # Clients ping every 10 s (rpc_client.py); a server that does not expect that ends quiet streams as abuse.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # The other way round: the streams of a client that vanished end, too.
     ("grpc.keepalive_time_ms", 30_000),
