@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+_WORTH_WAKING_S = 0.000_5
+_FORGET = 0.1
+
 
 class Crew:
-    """Decodes the items of a batch side by side. The caller works too, so that no batch waits for another's helpers."""
+    """Decodes the items of a batch side by side. The caller works too, so that no batch waits for another's helpers.
 
-    def __init__(self, threads: int) -> None:
+    Helpers are woken only where the work takes longer than that, going by what it took of late.
+    """
+
+    def __init__(self, threads: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._helpers = threads - 1
+        self._clock = clock
+        self._item_s = 0.001
         self._pool = ThreadPoolExecutor(max(1, self._helpers), thread_name_prefix="decode")
 
     def each(self, work: Callable[[int], None], count: int) -> None:
@@ -20,9 +29,12 @@ class Crew:
 
         def help_out() -> None:
             while (place := next(turn)) < count:
+                began = self._clock()
                 work(place)
+                self._item_s += _FORGET * (self._clock() - began - self._item_s)
 
-        helpers = [self._pool.submit(help_out) for _ in range(min(self._helpers, count - 1))]
+        worth = self._item_s * (count - 1) > _WORTH_WAKING_S
+        helpers = [self._pool.submit(help_out) for _ in range(min(self._helpers, count - 1) if worth else 0)]
         help_out()
         for helper in helpers:
             if not helper.cancel():

@@ -14,7 +14,6 @@ from services.model_server.crew import Crew
 from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.engines.engine import TensorSpec
 from services.model_server.exits import BadModelFolder, DoesNotFit
-from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import ModelFolder
 from services.model_server.pipeline import Pipeline
 from services.model_server.settings import ModelServerSettings
@@ -59,20 +58,16 @@ def largest_batch(model: ModelFolder, engine: Engine, settings: ModelServerSetti
     return min(asked, engine.max_batch_size or asked)
 
 
-def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettings, memory: MemoryCap) -> Opened:
-    """Load *model* at a low priority; raises CannotServe. Running out of memory ends the process."""
+def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettings) -> Opened:
+    """Load *model* at a low priority; raises CannotServe, or MemoryError."""
     options = EngineOptions(
         threads=setting.threads,
         concurrency=setting.concurrency,
         device_cap_bytes=settings.device_memory_cap,
         config=model.modelinfo.config,
     )
-    try:
-        with machine.LowPriority():
-            engine = open_engine(model.modelinfo.framework_type, model.files, options)
-    except MemoryError as error:
-        memory.out_of_memory(error)
-        raise
+    with machine.LowPriority():
+        engine = open_engine(model.modelinfo.framework_type, model.files, options)
     adapter = adapter_of(model, engine.inputs)
     pipeline = Pipeline(engine, adapter, Crew(machine.cores()), concurrency=setting.concurrency)
     return Opened(engine, adapter, pipeline, batch_runner(pipeline, adapter, engine))

@@ -45,10 +45,10 @@ def data_limit(cap_bytes: int, data: DataBytes) -> int:
     """Return the RLIMIT_DATA that goes with *cap_bytes*.
 
     It counts what is mapped, and much of that (threads' stacks, arenas) is never touched: what *data* shows of it is
-    let by, and as much again as a quarter of the cap or 256 MiB for threads to come.
+    let by, and a quarter of the cap, at least 512 MiB, for the stacks of threads to come.
     """
     untouched = max(0, data.mapped - data.resident)
-    return cap_bytes + untouched + max(256 * 2**20, cap_bytes // 4)
+    return cap_bytes + untouched + max(512 * 2**20, cap_bytes // 4)
 
 
 def limit_data(cap_bytes: int) -> int:
@@ -76,6 +76,7 @@ class MemoryCap:
 
     def start(self) -> None:
         """Start to watch; until ``serve`` the model counts as loading, and one too large as one that does not fit."""
+        threading.excepthook = self._thread_ended
         if self.cap_bytes:
             threading.Thread(target=self._watch, name="memory-cap", daemon=True).start()
 
@@ -102,6 +103,12 @@ class MemoryCap:
     def stop(self) -> None:
         """Watch no longer."""
         self._ended.set()
+
+    def _thread_ended(self, ended: threading.ExceptHookArgs) -> None:
+        """Let no thread die of a lack of memory in silence: the process would live on, and answer nobody."""
+        if isinstance(ended.exc_value, MemoryError):
+            self.out_of_memory(ended.exc_value)
+        threading.__excepthook__(ended)
 
     def _watch(self) -> None:
         while not self._ended.wait(PERIOD_S):

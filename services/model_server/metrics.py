@@ -17,20 +17,25 @@ DECODE = Histogram(f"{_P}decode_seconds", "Bytes to the input tensor, of one ite
 WAIT = Histogram(f"{_P}wait_seconds", "Decoded, waiting for a free execution; of a batch.", buckets=SECONDS_BUCKETS)
 INFER = Histogram(f"{_P}infer_seconds", "Inside the engine, of a batch.", buckets=SECONDS_BUCKETS)
 POSTPROCESS = Histogram(f"{_P}postprocess_seconds", "Tensors to the answer, of one item.", buckets=SECONDS_BUCKETS)
+AT_HAND = Gauge(f"{_P}batches_at_hand", "Batches that are being worked on.")
 RESIDENT = Gauge(f"{_P}resident_bytes", "What of the process lies in memory.")
 DEVICE = Gauge(f"{_P}device_bytes", "What the model takes on its accelerator.")
 CAP = Gauge(f"{_P}memory_cap_bytes", "What the process may take; 0: no cap.")
 READY = Gauge(f"{_P}ready", "1 while the model is served.")
 
 RESIDENT.set_function(resident_bytes)
+_ANSWERED = ITEMS.labels("200")
 
 
 def count_batch(done: Sequence[Done]) -> None:
     """Count one answered batch."""
     BATCHES.inc()
     BATCH_SIZE.observe(len(done))
+    failed = [item.answer for item in done if isinstance(item.answer, ServoirError)]
+    _ANSWERED.inc(len(done) - len(failed))
+    for error in failed:
+        ITEMS.labels(str(error.status)).inc()
     for item in done:
-        ITEMS.labels(str(item.answer.status) if isinstance(item.answer, ServoirError) else "200").inc()
         DECODE.observe(item.decode_s)
         POSTPROCESS.observe(item.postprocess_s)
     WAIT.observe(sum(item.wait_s / item.shared for item in done))

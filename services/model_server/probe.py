@@ -32,7 +32,7 @@ def trial(setting: Setting, settings: ModelServerSettings) -> Trial:
     model = open_model_folder(settings.model)
     memory = MemoryCap(cap_of(model, settings))
     memory.start()
-    opened = open_model(model, setting, settings, memory)
+    opened = open_model(model, setting, settings)
     most = largest_batch(model, opened.engine, settings)
     warm(opened.run_batch, most, concurrency=setting.concurrency)
     return Trial(

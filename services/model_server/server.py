@@ -13,7 +13,7 @@ from services.model_server import machine
 from services.model_server.exits import Exit
 from services.model_server.loading import Opened, adapter_of, cap_of, largest_batch, open_model
 from services.model_server.memory import MemoryCap, resident_bytes
-from services.model_server.metrics import CAP, DEVICE, READY
+from services.model_server.metrics import AT_HAND, CAP, DEVICE, READY
 from services.model_server.model_folder import open_model_folder, verify
 from services.model_server.probe import probe
 from services.model_server.registration import SERVICE_NAMES, register
@@ -52,9 +52,13 @@ class ModelServer:
         self._memory.start()
         port = self._rpc.start()
         log.info("model_loading", model_key=self._model.modelinfo.key, address=self._address(port))
-        with machine.LowPriority():
-            verify(self._model)
-        self._serve(*self._load(), port)
+        try:
+            with machine.LowPriority():
+                verify(self._model)
+            self._serve(*self._load(), port)
+        except MemoryError as error:
+            self._memory.out_of_memory(error)
+            raise
         return port
 
     def run(self) -> Exit:
@@ -86,7 +90,7 @@ class ModelServer:
         kept = self._cache().read() if self._settings.tune != "off" else None
         tuned = kept or self._tuned_by_probes()
         setting = self._fixed(tuned.setting if tuned else default_setting(machine.cores()))
-        opened = open_model(self._model, setting, self._settings, self._memory)
+        opened = open_model(self._model, setting, self._settings)
         most = largest_batch(self._model, opened.engine, self._settings)
         warm(opened.run_batch, most, concurrency=setting.concurrency)
         if tuned is None or setting != tuned.setting:
@@ -141,6 +145,7 @@ class ModelServer:
 
     def _serve(self, opened: Opened, capacity: pb.Capacity, port: int) -> None:
         self._memory.serve()
+        AT_HAND.set_function(lambda: self.replica.batches_at_hand)
         CAP.set(self._memory.cap_bytes)
         DEVICE.set_function(opened.engine.device_bytes)
         self.replica.serve(Loaded(opened.engine, opened.adapter, opened.pipeline, capacity))

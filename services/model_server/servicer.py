@@ -25,7 +25,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
 
-    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:  # noqa: N802
+    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
@@ -36,13 +36,13 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         self._tell(request.items, done, response.timings)
         return response
 
-    def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:  # noqa: N802
+    def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:
         """Begin to drain; the process ends by itself."""
         self._replica.drain()
         self._replica.drain_asked.set()
         return pb.DrainResponse(batches_left=self._replica.batches_at_hand)
 
-    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.Description:  # noqa: N802
+    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.Description:
         """Say what this process is; raises Unavailable before the model is ready."""
         loaded = self._replica.loaded
         return pb.Description(

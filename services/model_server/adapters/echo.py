@@ -22,10 +22,13 @@ _ANSWER = '{"width":0,"height":0,"orientation_applied":false,"regions":[],"bytes
 
 
 class EchoConfig(msgspec.Struct, frozen=True):
-    """``config`` of an echo model; *delay_s* is the engine's, which sleeps so long for each batch."""
+    """``config`` of an echo model, all of it the engine's (engines/echo.py)."""
 
     delay_s: float = 0.0
     delay_per_item_s: float = 0.0
+    leak_bytes: int = 0
+    leak_length: int = 0
+    crash_length: int = 0
 
 
 class Echo:

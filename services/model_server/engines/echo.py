@@ -1,18 +1,31 @@
 """The engine without a framework: gives its inputs back after a set delay. For tests and capacity planning.
 
 ``config``: ``delay_s`` is slept for each batch, and ``delay_per_item_s`` for each of its items on top. The sleep takes
-no CPU, as a busy accelerator takes none; what is left is the suite's own cost.
+no CPU, as a busy accelerator takes none; what is left is the suite's own cost. Two faults can be had on purpose, by a
+payload's length: one of ``leak_length`` bytes leaks ``leak_bytes``, one of ``crash_length`` bytes ends the process.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from services.model_server.engines.engine import EngineOptions, TensorSpec
+
+
+class EchoConfig(msgspec.Struct, frozen=True):
+    """A model's ``config``; a length of 0 is none."""
+
+    delay_s: float = 0.0
+    delay_per_item_s: float = 0.0
+    leak_bytes: int = 0
+    leak_length: int = 0
+    crash_length: int = 0
 
 
 class EchoEngine:
@@ -20,16 +33,21 @@ class EchoEngine:
 
     max_batch_size = None
 
-    def __init__(self, delay_s: float, delay_per_item_s: float) -> None:
+    def __init__(self, config: EchoConfig) -> None:
         self.inputs = self.outputs = (TensorSpec("length", np.dtype(np.int32), (None,)),)
-        self._delay_s, self._delay_per_item_s = delay_s, delay_per_item_s
+        self._config = config
+        self._leaked: list[np.ndarray] = []
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return *tensors* after the delay."""
-        items = len(next(iter(tensors.values())))
-        delay_s = self._delay_s + items * self._delay_per_item_s
+        config, (lengths,) = self._config, tensors.values()
+        delay_s = config.delay_s + len(lengths) * config.delay_per_item_s
         if delay_s > 0:
             time.sleep(delay_s)
+        if config.leak_length and config.leak_length in lengths:
+            self._leaked.append(np.ones(config.leak_bytes, np.uint8))
+        if config.crash_length and config.crash_length in lengths:
+            os.abort()
         return dict(tensors)
 
     def device_bytes(self) -> int:
@@ -38,6 +56,5 @@ class EchoEngine:
 
 
 def load(files: Sequence[Path], options: EngineOptions) -> EchoEngine:
-    """Return an echo with the delays of the model's config; it has no *files*."""
-    delays = (float(options.config.get(name, 0.0)) for name in ("delay_s", "delay_per_item_s"))
-    return EchoEngine(*delays)
+    """Return an echo as the model's config wants it; it has no *files*."""
+    return EchoEngine(msgspec.convert(options.config, EchoConfig))

@@ -1,0 +1,191 @@
+"""A model server from outside: a process, its port, its log, its end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chassis.rpc import model_server_pb2 as pb
+from chassis.rpc_client import error_of
+from services.model_server.exits import Exit
+from tests.integration.model_server.serving import Serving
+from tests.model_folders import echo_folder
+from tests.parts import free_port, wait_until
+
+KEY = "acme-echo-1"
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder = echo_folder(tmp_path_factory.mktemp("echo"), max_batch_size=4)
+    serving = Serving(folder, "--tune", "off", "--concurrency", "2", "--metrics-port", str(free_port()))
+    yield serving
+    serving.stop()
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Serving]:
+    """An echo that takes a second for a batch, one at a time."""
+    folder = echo_folder(tmp_path / "slow", config={"delay_s": 1.0}, max_batch_size=1)
+    serving = Serving(folder, "--tune", "off", "--concurrency", "1", "--metrics-port", str(free_port()))
+    yield serving
+    serving.stop()
+
+
+def health_of(serving: Serving) -> int:
+    stub = health_pb2_grpc.HealthStub(serving.channel)
+    return int(stub.Check(health_pb2.HealthCheckRequest(service="servoir.v1.ModelServer")).status)
+
+
+def refusal(serving: Serving, key: str, payloads: list[bytes]) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as refused:
+        serving.predict(key, payloads)
+    error = error_of(refused.value)
+    return type(error).__name__, error.detail
+
+
+def test_a_batch_is_answered_item_by_item_in_order(echo: Serving) -> None:
+    response = echo.predict(KEY, [b"a", b"bb", b"ccc"])
+
+    assert [outcome.id for outcome in response.outcomes] == ["0", "1", "2"]
+    assert [json.loads(outcome.prediction)["bytes"] for outcome in response.outcomes] == [1, 2, 3]
+    assert response.timings.total_s >= response.timings.infer_s
+
+
+def test_what_is_wrong_with_one_item_is_said_in_its_outcome(echo: Serving) -> None:
+    items = [pb.Item(id="good", task="bbox", payload=b"x"), pb.Item(id="bad", task="paint", payload=b"x")]
+
+    response = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=items))
+
+    assert response.outcomes[0].WhichOneof("result") == "prediction"
+    assert response.outcomes[1].problem.status == 400
+    assert "paint" in response.outcomes[1].problem.detail
+
+
+def test_an_item_whose_time_is_up_is_answered_504(echo: Serving) -> None:
+    response = echo.predict(KEY, [b"x"], time_left_s=-0.001)
+
+    assert response.outcomes[0].problem.status == 504
+
+
+def test_another_models_key_an_empty_batch_and_one_too_large_are_bad_requests(echo: Serving) -> None:
+    assert refusal(echo, "acme-other-1", [b"x"])[0] == "BadRequest"
+    assert refusal(echo, KEY, [])[0] == "BadRequest"
+    assert refusal(echo, KEY, [b"x"] * 5) == ("BadRequest", "a batch of 5 items: this server takes 1 to 4")
+
+
+def test_it_says_what_it_is_and_how_it_wants_to_be_fed(echo: Serving) -> None:
+    described = echo.stub.Describe(pb.DescribeRequest())
+
+    assert described.model_key == KEY
+    assert described.engine == "echo"
+    assert described.capacity.max_batch_size == described.capacity.best_batch_size == 4
+    assert described.capacity.concurrency == 2
+    assert [row.batch_size for row in described.capacity.service_times] == [1, 2, 4]
+    assert described.resident_bytes > 2**20
+
+
+def test_a_batch_is_one_line_in_the_log_with_its_request_ids(echo: Serving) -> None:
+    before = len(echo.log("batch_answered"))
+
+    echo.predict(KEY, [b"a", b"b"])
+
+    wait_until(lambda: len(echo.log("batch_answered")) > before)
+    line = echo.log("batch_answered")[-1]
+    assert line["request_ids"] == ["request-0", "request-1"]
+    assert line["items"] == 2
+
+
+def metrics_of(serving: Serving) -> str:
+    port = serving.server.command[serving.server.command.index("--metrics-port") + 1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_its_metrics_count_items_and_batches_over_http(echo: Serving) -> None:
+    echo.predict(KEY, [b"a", b"b"])
+
+    wait_until(lambda: 'servoir_model_server_items_total{status="200"}' in metrics_of(echo))
+    for name in ("batches_total", "batch_size_items_bucket", "decode_seconds_sum", "resident_bytes", "ready 1.0"):
+        assert f"servoir_model_server_{name}" in metrics_of(echo)
+
+
+def test_health_and_reflection_are_there(echo: Serving) -> None:
+    assert health_of(echo) == health_pb2.HealthCheckResponse.SERVING
+
+
+def send_one(serving: Serving, answers: list[int]) -> threading.Thread:
+    """Send a batch from a thread, and return that once the server works on it."""
+    call = threading.Thread(target=lambda: answers.append(len(serving.predict(KEY, [b"x"]).outcomes)))
+    call.start()
+    wait_until(lambda: "batches_at_hand 1.0" in metrics_of(serving), what="the batch is at hand")
+    return call
+
+
+def test_sigterm_finishes_the_batch_at_hand_and_exits_with_0(slow: Serving) -> None:
+    answers: list[int] = []
+    call = send_one(slow, answers)
+
+    slow.server.process.terminate()
+    call.join()
+
+    assert answers == [1]
+    assert slow.exit_code() == Exit.DRAINED
+    assert slow.log("drained")[0]["all_finished"] is True
+
+
+def test_a_drained_server_takes_no_new_batch_and_ends_by_itself(slow: Serving) -> None:
+    answers: list[int] = []
+    call = send_one(slow, answers)
+
+    assert slow.stub.Drain(pb.DrainRequest()).batches_left == 1
+    assert refusal(slow, KEY, [b"y"]) == ("Unavailable", "this model server is draining")
+
+    assert slow.exit_code() == Exit.DRAINED
+    call.join()
+    assert answers == [1]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "services.model_server", "--registry", "", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_taken_port_is_an_error_that_names_it(echo: Serving, tmp_path: Path) -> None:
+    ended = run("--model", str(echo_folder(tmp_path)), "--address", echo.address)
+
+    assert ended.returncode == Exit.CANNOT_BIND
+    assert echo.address in ended.stdout
+
+
+def test_a_model_that_cannot_be_served_is_an_error_that_says_why(tmp_path: Path) -> None:
+    ended = run("--model", str(tmp_path / "nowhere"))
+
+    assert ended.returncode == Exit.BAD_MODEL
+    assert "no such model folder" in ended.stdout
+
+
+def test_bad_settings_are_named_before_anything_starts(tmp_path: Path) -> None:
+    ended = run("--model", str(echo_folder(tmp_path)), "--threads", "-1")
+
+    assert ended.returncode == Exit.BAD_SETTINGS
+    assert "threads" in ended.stderr
+
+
+def test_measurements_are_kept_for_the_next_start(tmp_path: Path) -> None:
+    folder = echo_folder(tmp_path)
+    for _ in range(2):
+        serving = Serving(folder, "--max-batch-size", "2")
+        serving.stop()
+        kept = serving.log("warmed_up")[0]["kept"]
+
+    assert kept is True

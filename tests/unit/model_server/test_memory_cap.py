@@ -1,0 +1,53 @@
+"""When the memory cap ends the process, and how far above it the operating system's limit stands."""
+
+from __future__ import annotations
+
+from services.model_server.exits import Exit
+from services.model_server.memory import DataBytes, MemoryCap, data_bytes, data_limit, resident_bytes
+from tests.parts import wait_until
+
+MIB = 2**20
+
+
+def test_the_limit_lets_by_what_is_mapped_and_never_touched() -> None:
+    tight = data_limit(1024 * MIB, DataBytes(mapped=500 * MIB, resident=500 * MIB))
+    loose = data_limit(1024 * MIB, DataBytes(mapped=900 * MIB, resident=500 * MIB))
+
+    assert tight > 1024 * MIB
+    assert loose - tight == 400 * MIB
+
+
+def test_this_process_knows_its_size() -> None:
+    assert resident_bytes() > 10 * MIB
+    assert data_bytes().mapped > data_bytes().resident > MIB
+
+
+def test_a_process_over_its_cap_is_ended_once_with_the_code_that_says_so() -> None:
+    ended: list[int] = []
+    cap = MemoryCap(1, end=ended.append)
+
+    cap.start()
+    wait_until(lambda: ended)
+    cap.exceeded(2)
+
+    assert ended == [Exit.DOES_NOT_FIT]
+
+
+def test_a_model_that_was_refused_memory_ends_the_process_with_or_without_a_cap() -> None:
+    ended: list[int] = []
+    cap = MemoryCap(0, end=ended.append)
+    cap.serve()
+
+    cap.out_of_memory(MemoryError("no more"))
+
+    assert ended == [Exit.OVER_CAP]
+
+
+def test_a_process_below_its_cap_goes_on() -> None:
+    ended: list[int] = []
+    cap = MemoryCap(2**50, end=ended.append)
+
+    cap.start()
+    cap.stop()
+
+    assert ended == []

@@ -1,0 +1,144 @@
+"""The parts of a model server that need no model: crew, cap, folder, machine, settings."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from chassis.errors import Unavailable
+from chassis.settings import BadSettings, load
+from services.model_server.crew import Crew
+from services.model_server.engines import EngineOptions, open_engine
+from services.model_server.exits import BadModelFolder, DoesNotFit
+from services.model_server.loading import cap_of
+from services.model_server.machine import LowPriority, cores, quota_cores
+from services.model_server.memory import MemoryCap
+from services.model_server.model_folder import open_model_folder, verify
+from services.model_server.replica import Replica
+from services.model_server.settings import ModelServerSettings
+from tests.model_folders import echo_folder, model_folder
+
+
+def test_a_crew_does_every_piece_of_work_once() -> None:
+    seen: list[int] = []
+    lock = threading.Lock()
+
+    def note(place: int) -> None:
+        with lock:
+            seen.append(place)
+
+    Crew(4).each(note, 100)
+
+    assert sorted(seen) == list(range(100))
+
+
+def test_a_crew_of_which_all_are_busy_does_not_keep_the_caller_waiting() -> None:
+    crew, go, began = Crew(2), threading.Event(), threading.Barrier(3)
+
+    def block(_: int) -> None:
+        began.wait(20)
+        go.wait(20)
+
+    busy = threading.Thread(target=crew.each, args=(block, 2))
+    busy.start()
+    began.wait(20)
+    seen: list[int] = []
+
+    crew.each(seen.append, 3)
+
+    assert seen == [0, 1, 2]
+    go.set()
+    busy.join()
+
+
+def test_a_folder_without_its_yaml_or_with_two_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadModelFolder, match="no such model folder"):
+        open_model_folder(tmp_path / "nowhere")
+    with pytest.raises(BadModelFolder, match="found: none"):
+        open_model_folder(tmp_path)
+    echo_folder(tmp_path)
+    echo_folder(tmp_path, problem_id="other")
+    with pytest.raises(BadModelFolder, match=r"acme-echo-1\.yaml, acme-other-1\.yaml"):
+        open_model_folder(tmp_path)
+
+
+def test_files_that_are_not_what_modelinfo_says_are_all_named(tmp_path: Path) -> None:
+    names = ("short", "changed", "gone", "right")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    told = {"problem_id": "x", "task": "bbox", "dnnarch": "echo", "framework_type": "echo"}
+    folder = model_folder(tmp_path / "model", {name: tmp_path / name for name in names}, **told)
+    (tmp_path / "short").write_text("s")
+    (tmp_path / "changed").write_text("CHANGED")
+    (tmp_path / "gone").unlink()
+
+    with pytest.raises(BadModelFolder) as refused:
+        verify(open_model_folder(folder))
+
+    text = str(refused.value)
+    assert "short has 1 bytes, modelinfo says 5" in text
+    assert "changed has sha256" in text
+    assert "gone is missing" in text
+    assert "right" not in text
+
+
+def test_a_model_whose_files_alone_are_larger_than_its_cap_is_refused_with_both_figures(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(bytes(5000))
+    told = {"problem_id": "x", "task": "bbox", "dnnarch": "echo", "framework_type": "echo"}
+    folder = model_folder(tmp_path / "model", {"weights": tmp_path / "weights"}, memory_cap_bytes=4000, **told)
+
+    with pytest.raises(DoesNotFit, match=r"needs 5000 bytes .* cap is 4000"):
+        cap_of(open_model_folder(folder), ModelServerSettings())
+
+    assert cap_of(open_model_folder(folder), load(ModelServerSettings, {}, memory_cap=6000)) == 6000
+
+
+def test_an_unknown_framework_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(BadModelFolder, match="echo, litert, onnx, tensorflow, tensorrt"):
+        open_engine("caffe", [], EngineOptions())
+
+
+def test_a_replica_takes_work_only_between_loading_and_draining(tmp_path: Path) -> None:
+    replica = Replica(open_model_folder(echo_folder(tmp_path)).modelinfo, MemoryCap(0))
+
+    with pytest.raises(Unavailable, match="loading"), replica.working():
+        pass
+    replica.serve(object())  # type: ignore[arg-type]
+    with replica.working():
+        replica.drain()
+        assert not replica.wait_until_idle(0.0)
+    assert replica.wait_until_idle(0.0)
+    with pytest.raises(Unavailable, match="draining"), replica.working():
+        pass
+
+
+def test_bad_settings_are_all_named() -> None:
+    with pytest.raises(BadSettings) as refused:
+        load(ModelServerSettings, {"SERVOIR_TUNE": "wild", "SERVOIR_THREADS": "-1", "SERVOIR_METRICS_PORT": "99999"})
+
+    assert all(name in str(refused.value) for name in ("tune", "threads", "metrics_port"))
+
+
+def test_the_cores_of_a_cgroup_are_its_quota_by_its_period() -> None:
+    assert quota_cores("150000 100000\n") == 1.5
+    assert quota_cores("max 100000\n") is None
+    assert cores() >= 1
+
+
+def test_a_low_priority_ends_with_its_block_for_every_thread() -> None:
+    def priorities() -> list[int]:
+        return sorted(int(stat.read_text().rsplit(")", 1)[1].split()[16]) for stat in tasks())
+
+    def tasks() -> list[Path]:
+        return [task / "stat" for task in Path("/proc/self/task").iterdir()]
+
+    go = threading.Event()
+    threading.Thread(target=go.wait, args=(20,)).start()
+    before = priorities()
+    with LowPriority():
+        pass
+
+    assert priorities() == before
+    go.set()

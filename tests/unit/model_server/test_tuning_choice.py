@@ -1,0 +1,85 @@
+"""Which setting and batch size are chosen from measurements, and that the choice is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.model_server.tuning import (
+    Setting,
+    Trial,
+    Tuned,
+    TuningCache,
+    best,
+    best_size,
+    default_setting,
+    settings_to_try,
+)
+from services.model_server.warmup import Measured, measure, sizes_to_measure, warm
+
+MANY_SMALL = Trial(Setting(1, 2), (Measured(1, 0.025, 80.0), Measured(8, 0.23, 70.0)))
+ONE_LARGE = Trial(Setting(2, 1), (Measured(1, 0.023, 43.0), Measured(8, 0.12, 66.0)))
+
+
+def test_small_executions_side_by_side_win_where_they_are_faster() -> None:
+    assert best([ONE_LARGE, MANY_SMALL]) == Tuned(Setting(1, 2), 1, MANY_SMALL.measured)
+
+
+def test_of_settings_that_are_about_as_fast_the_one_that_answers_sooner_wins() -> None:
+    slow = Trial(Setting(2, 2), (Measured(8, 0.2, 82.0),))
+
+    assert best([slow, MANY_SMALL]).setting == MANY_SMALL.setting
+
+
+def test_a_larger_batch_is_chosen_only_for_a_real_gain() -> None:
+    assert best_size([Measured(1, 0.01, 98.0), Measured(8, 0.08, 100.0)]).batch_size == 1
+    assert best_size([Measured(1, 0.01, 60.0), Measured(4, 0.04, 90.0), Measured(8, 0.08, 92.0)]).batch_size == 4
+
+
+def test_only_settings_that_can_fill_the_cores_are_tried() -> None:
+    assert all(setting.threads * setting.concurrency >= 4 for setting in settings_to_try(4))
+    assert settings_to_try(1) == [default_setting(1)]
+
+
+def test_powers_of_two_and_the_largest_size_are_measured() -> None:
+    assert sizes_to_measure(8) == [1, 2, 4, 8]
+    assert sizes_to_measure(6) == [1, 2, 4, 6]
+    assert sizes_to_measure(1) == [1]
+
+
+def test_every_size_is_run_before_it_is_served() -> None:
+    sizes: list[int] = []
+
+    def run(size: int) -> float:
+        sizes.append(size)
+        return 0.0
+
+    warm(run, 5, concurrency=1)
+
+    assert set(sizes) == {1, 2, 3, 4, 5}
+
+
+def test_a_batchs_time_leaves_out_what_it_waited() -> None:
+    now = iter(float(tick) for tick in range(10_000))
+
+    row = measure(lambda _: 0.75, 4, concurrency=1, seconds=20.0, clock=lambda: next(now))
+
+    assert row.batch_size == 4
+    assert row.seconds >= 0.25
+    assert row.seconds % 1 == 0.25
+
+
+def test_what_was_measured_is_kept_for_the_same_machine_and_model_alone(tmp_path: Path) -> None:
+    tuned = best([MANY_SMALL])
+
+    TuningCache(tmp_path, ("machine", "model")).write(tuned)
+
+    assert TuningCache(tmp_path, ("machine", "model")).read() == tuned
+    assert TuningCache(tmp_path, ("machine", "another model")).read() is None
+
+
+def test_a_broken_file_of_measurements_counts_as_none(tmp_path: Path) -> None:
+    cache = TuningCache(tmp_path, ("machine",))
+    cache.write(best([MANY_SMALL]))
+    cache.path.write_text("{")
+
+    assert cache.read() is None
