@@ -42,7 +42,7 @@ def absent(what: str) -> NoReturn:
 
 
 class Server:
-    """A real server process that a test may kill, pause and start again on its port with its data."""
+    """A real server that a test may kill, pause and start again on its port with its data; its children go with it."""
 
     def __init__(
         self, command: list[str], ready: Callable[[], object], log: Path, env: dict[str, str] | None = None
@@ -53,28 +53,36 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(self.env or {})}
+                self.command,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, **(self.env or {})},
+                start_new_session=True,
             )
         wait_until(lambda: self.process.poll() is not None or self.ready(), what=f"{self.command[0]} ready")
         if self.process.poll() is not None:
             pytest.fail(f"{self.command[:3]} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
 
-    def kill(self, how: int = signal.SIGKILL) -> None:
-        self.process.send_signal(how)
-        if how in (signal.SIGKILL, signal.SIGTERM):
-            self.process.wait(30)
+    def kill(self) -> None:
+        """End it at once, as the kernel does when memory runs out."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def terminate(self) -> int:
+        """Ask it to end, as a supervisor does; return its exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
 
     def pause(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
+        os.killpg(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        os.killpg(self.process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait(30)
+            self.kill()
 
 
 def _pings(url: str) -> bool:

@@ -1,0 +1,81 @@
+"""``python -m tests.chaos.run --faults 1000 --seed 7``: breaks a real suite under load and checks its promises.
+
+Prints the seed, the counts and every violation; exits with 1 when there is one. The same seed does the same things
+to the same parts (what they are doing at that moment differs, as it does in life).
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.checker import RECOVERY_S, violations
+from tests.chaos.history import History
+from tests.chaos.load import Load
+from tests.chaos.nemesis import blows, strike
+from tests.chaos.world import World
+from tests.parts import wait_until
+
+
+def run(folder: Path, *, seed: int, faults: int, calm_every: int = 60, calm_s: float = 6.0) -> History:
+    """Return the history of one run of *faults* faults, with a calm after every *calm_every* and at the end.
+
+    In a calm, after the recovery, nothing may be refused: that is when the checker looks for refusals without a reason.
+    """
+    history, world = History(seed), World(folder)
+    try:
+        wait_until(lambda: _answers(world, History(seed)), timeout_s=60, what="a first answer")
+        history.keys_before = world.keys()
+        load = Load(world.gateways, history)
+        load.start()
+        for number, blow in zip(range(1, faults + 1), blows(seed, list(world.parts)), strict=False):
+            strike(world, blow, history)
+            if number % calm_every == 0 or number == faults:
+                time.sleep(RECOVERY_S + calm_s)
+                print(f"{number} faults; {history.summary()}", flush=True)
+        load.stop()
+        _settle(world, history)
+    finally:
+        world.stop()
+    return history
+
+
+def _answers(world: World, history: History) -> bool:
+    load = Load(world.gateways, history, clients=2)
+    load.start()
+    load.stop()
+    return all(answer.status == 200 for answer in history.answered)
+
+
+def _settle(world: World, history: History) -> None:
+    """Wait until every item has its answer and every usage record is in MongoDB, then read the rest of the history."""
+    wait_until(lambda: world.waiting() == 0, timeout_s=30, what="an empty queue")
+    answered = {answer.request_id for answer in history.answered if answer.status == 200}
+    wait_until(lambda: answered <= {c.request_id for c in world.counted()}, timeout_s=60, what="all usage counted")
+    own = {sent.request_id for sent in history.sent}
+    history.counted += [counted for counted in world.counted() if counted.request_id in own]
+    history.executed += [execution for execution in world.executed() if execution.request_id in own]
+    history.keys_after = world.keys()
+
+
+def main() -> int:
+    """Run once, as the command line says."""
+    parser = argparse.ArgumentParser(description="Break a real suite under load and check its promises.")
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="servoir-chaos-") as folder:
+        history = run(Path(folder), seed=arguments.seed, faults=arguments.faults)
+    found = violations(history)
+    print(history.summary())
+    print("\n".join(found[:50]) or "no violation")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""A whole suite of real processes to do harm to: Redis, MongoDB, registry, dispatchers, model servers, gateways."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pymongo
+import redis
+
+from services.registry.client import RegistryClient, parse_modelinfo
+from tests.chaos.history import Counted, Executed
+from tests.parts import Server, free_port, start_mongod, start_redis
+
+MODEL = "chaos-echo-1"
+DELAY_S = 0.02
+
+
+class World:
+    """Every part is a ``tests.parts.Server`` under its name in ``parts``; each keeps its port over its lives."""
+
+    def __init__(self, folder: Path, *, dispatchers: int = 2, model_servers: int = 2, gateways: int = 2) -> None:
+        self.folder = folder
+        self.parts: dict[str, Server] = {}
+        self._folder_of("redis"), self._folder_of("mongod")
+        self.parts["redis"], self.redis_url = start_redis(folder / "redis")
+        self.parts["mongod"], self.mongo_url = start_mongod(folder / "mongod")
+        self.registry_address = f"127.0.0.1:{free_port()}"
+        self._start("registry", ["services.registry"], self.registry_address, SERVOIR_MONGO_URL=self.mongo_url)
+        self._publish()
+        for number in range(dispatchers):
+            self._start(f"dispatcher-{number}", ["services.queue"], None)
+        for number in range(model_servers):
+            address = f"127.0.0.1:{free_port()}"
+            options = ["--model", str(folder / "model"), "--address", address, "--tune", "off"]
+            options += ["--max-batch-size", "8", "--concurrency", "1"]
+            self._start(f"model-server-{number}", ["services.model_server", *options], address)
+        self.gateways = [f"127.0.0.1:{free_port()}" for _ in range(gateways)]
+        for number, address in enumerate(self.gateways):
+            self._start(f"gateway-{number}", ["services.gateway"], address, SERVOIR_GATEWAY_ADDRESS=address)
+
+    def stop(self) -> None:
+        """End every part; those that use others first."""
+        for part in reversed(self.parts.values()):
+            part.stop()
+
+    def keys(self) -> frozenset[str]:
+        """Return the names of all keys in Redis, without what differs from process to process."""
+        with redis.Redis.from_url(self.redis_url, decode_responses=True) as client:
+            return frozenset(key for key in client.scan_iter(count=1000) if not client.ttl(key) > 0)
+
+    def waiting(self) -> int:
+        """Return how many items of the model are in its stream: accepted and not answered."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            return sum(client.xlen(key) for key in client.scan_iter("*:requests", count=1000))
+
+    def executed(self) -> Iterator[Executed]:
+        """Yield what the model servers' logs say that they ran."""
+        for name, part in self.parts.items():
+            if name.startswith("model-server"):
+                for line in part.log.read_text(errors="replace").splitlines():
+                    yield from _executions(line)
+
+    def counted(self) -> list[Counted]:
+        """Return the usage records in MongoDB."""
+        with pymongo.MongoClient[dict[str, list[dict[str, object]]]](self.mongo_url) as client:
+            batches = client["servoir"]["usage_batches"].find()
+            return [Counted(str(r["request_id"]), int(str(r["status"]))) for b in batches for r in b["records"]]
+
+    def _folder_of(self, name: str) -> Path:
+        path = self.folder / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _start(self, name: str, module: list[str], address: str | None, **env: str) -> None:
+        shared = {
+            "SERVOIR_REDIS_URL": self.redis_url,
+            "SERVOIR_REGISTRY_ADDRESS": self.registry_address,
+            "SERVOIR_METRICS_PORT": "0",
+            "SERVOIR_HOME": str(self.folder),
+            "SERVOIR_GATEWAY_WORKERS": "1",
+        }
+        log = self.folder / f"{name}.log"
+        self.parts[name] = Server([sys.executable, "-m", *module], _ready(address), log, env={**shared, **env})
+
+    def _publish(self) -> None:
+        document = {
+            "org_name": "chaos",
+            "problem_id": "echo",
+            "rel_num": "1",
+            "task": "bbox",
+            "dnnarch": "echo",
+            "framework_type": "echo",
+            "config": {"delay_s": DELAY_S},
+        }
+        lines = [f"{name}: {json.dumps(value)}" for name, value in document.items()]
+        (self._folder_of("model") / f"{MODEL}.yaml").write_text("\n".join(lines))
+        registry = RegistryClient(self.registry_address)
+        registry.publish(parse_modelinfo(document), actor="chaos")
+        registry.set_status(MODEL, "released", actor="chaos")
+        registry.close()
+
+
+def _ready(address: str | None) -> Callable[[], bool]:
+    """Return what tells whether somebody listens at *address*; where there is none, a process is ready at once."""
+    if address is None:
+        return lambda: True
+    host, _, port = address.rpartition(":")
+
+    def listens() -> bool:
+        try:
+            with socket.create_connection((host, int(port)), timeout=1):
+                return True
+        except OSError:
+            return False
+
+    return listens
+
+
+def _executions(line: str) -> Iterator[Executed]:
+    """Yield what a log line says was run; it is written at a batch's end, so its times are counted back."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return
+    if event.get("event") == "batch_answered":
+        ended = datetime.fromisoformat(event["time"]).timestamp()
+        began = ended - event["infer_s"] - event["postprocess_s"]
+        yield from (Executed(request_id, began) for request_id in event["request_ids"])
