@@ -1,0 +1,54 @@
+"""``python -m services.queue``: the dispatcher, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from redis.exceptions import RedisError
+
+from chassis import logs, metrics
+from chassis.settings import BadSettings, load
+from services.queue.connections import connect
+from services.queue.dispatcher import Dispatcher
+from services.queue.settings import Settings
+from services.registry.client import AsyncRegistryClient, follow_leases
+
+
+async def dispatch(settings: Settings) -> None:
+    """Run a dispatcher until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = AsyncRegistryClient(settings.registry_address)
+    dispatcher = Dispatcher(settings, follow_leases(settings.registry_address), registry.record_usage)
+    await dispatcher.run(stop)
+    await registry.close()
+
+
+def main() -> int:
+    """Start; return the process's exit status."""
+    try:
+        settings = load(Settings)
+    except BadSettings as error:
+        print(f"servoir dispatcher: {error}", file=sys.stderr)
+        return 2
+    logs.configure("queue", settings.log_level)
+    try:
+        with connect(settings.redis_url, most=1) as client:
+            client.ping()
+    except RedisError as error:
+        print(
+            f"servoir dispatcher: no Redis at {settings.redis_url} ({error}): start Valkey or Redis there, "
+            "or give SERVOIR_REDIS_URL",
+            file=sys.stderr,
+        )
+        return 1
+    metrics.serve(settings.metrics_port)
+    asyncio.run(dispatch(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""One batch at one model server: sent, and what became of each of its items."""
+
+from __future__ import annotations
+
+import time
+
+from chassis import logs
+from chassis.errors import DeadlineExceeded, ServoirError
+from chassis.rpc import model_server_pb2 as pb
+from services.model_server.client import NotReached, Refused
+from services.queue import metrics, retries
+from services.queue.answers import Answer, Result, problem, result_of
+from services.queue.broker import Item
+from services.queue.history import Failure, read_history, write_history
+from services.queue.replica import Replica
+
+log = logs.logger()
+_GRACE_S = 0.05
+
+
+class Batch:
+    """Items that go to *replica* as one call.
+
+    After ``run``, ``results`` holds the answers to write (result, meta, body), and ``back`` what is to be tried again
+    (id, seconds to wait, history; '' where the item is not to blame).
+    """
+
+    def __init__(self, model: str, replica: Replica, items: list[Item], claimed_at_s: float) -> None:
+        self.model, self.replica, self.items = model, replica, items
+        self.results: list[tuple[Result, bytes, bytes]] = []
+        self.back: list[tuple[str, float, str]] = []
+        self._claimed_at_s = claimed_at_s
+
+    def _left_s(self, item: Item) -> float:
+        return item.left_s - (time.monotonic() - self._claimed_at_s)
+
+    async def run(self) -> None:
+        """Send it and sort what comes back; raises nothing."""
+        for item in self.items:
+            metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
+        metrics.BATCH.labels(self.model).observe(len(self.items))
+        size, started_s = len(self.items), time.monotonic()
+        timeout_s = min(max(self._left_s(item) for item in self.items) + _GRACE_S, self.replica.stall_s(size))
+        if timeout_s <= _GRACE_S:
+            return self._all_back("late before it was sent")
+        try:
+            response = await self.replica.client.predict(self._request(), timeout_s)
+        except (Refused, NotReached) as error:
+            self.replica.failed()
+            return self._all_back(error.detail)
+        except DeadlineExceeded as error:
+            if time.monotonic() - started_s >= self.replica.stall_s(size) / 2:
+                self.replica.failed()
+            return self._all_failed(error)
+        except ServoirError as error:
+            self.replica.failed()
+            return self._all_failed(error)
+        elapsed_s = time.monotonic() - started_s
+        service_s = max(0.0, elapsed_s - response.timings.wait_s)
+        self.replica.succeeded(size, service_s)
+        metrics.SERVICE.labels(self.model).observe(service_s)
+        self._sort(response, elapsed_s)
+        return None
+
+    def _request(self) -> pb.PredictRequest:
+        return pb.PredictRequest(
+            model_key=self.model,
+            items=[
+                pb.Item(
+                    id=item.id,
+                    request_id=item.meta.request_id,
+                    task=item.meta.task,
+                    payload=item.payload,
+                    time_left_s=max(0.0, self._left_s(item)),
+                )
+                for item in self.items
+            ],
+        )
+
+    def _sort(self, response: pb.PredictResponse, elapsed_s: float) -> None:
+        outcomes = {outcome.id: outcome for outcome in response.outcomes}
+        for item in self.items:
+            outcome = outcomes.get(item.id)
+            if outcome is None:
+                self._failed(item, "the server gave no outcome for it")
+                continue
+            self._answered(item, outcome, elapsed_s)
+        log.info(
+            "batch_answered",
+            model=self.model,
+            replica=self.replica.instance_id,
+            items=len(self.items),
+            service_s=round(elapsed_s, 4),
+            request_ids=[item.meta.request_id for item in self.items],
+        )
+
+    def _answered(self, item: Item, outcome: pb.Outcome, elapsed_s: float) -> None:
+        is_problem = outcome.WhichOneof("result") == "problem"
+        said = outcome.problem
+        self._answer(
+            item,
+            Answer(
+                status=said.status if is_problem else 200,
+                body=problem(said.title, said.detail) if is_problem else outcome.prediction,
+                wait_s=item.wait_s,
+                service_s=elapsed_s,
+                batch_size=len(self.items),
+                attempts=len(read_history(item.history)) + 1,
+                decode_s=outcome.timings.decode_s,
+                infer_s=outcome.timings.infer_s,
+                postprocess_s=outcome.timings.postprocess_s,
+            ),
+        )
+
+    def _answer(self, item: Item, answer: Answer, *, failed: str = "") -> None:
+        self.results.append((result_of(item.id, answer, failed=failed), item.meta_json, answer.body))
+
+    def _late(self, item: Item) -> None:
+        body = problem("Deadline exceeded", "the deadline passed before an answer")
+        self._answer(item, Answer(status=504, body=body, wait_s=item.wait_s))
+
+    def _all_back(self, reason: str) -> None:
+        """Give all back without blame: nothing of it ran."""
+        log.warning("batch_not_taken", model=self.model, replica=self.replica.instance_id, reason=reason)
+        for item in self.items:
+            if self._left_s(item) <= 0:
+                self._late(item)
+            else:
+                self.back.append((item.id, 0.0, item.history))
+
+    def _all_failed(self, error: ServoirError) -> None:
+        log.warning(
+            "batch_failed",
+            model=self.model,
+            replica=self.replica.instance_id,
+            reason=f"{type(error).__name__}: {error.detail}",
+            request_ids=[item.meta.request_id for item in self.items],
+        )
+        for item in self.items:
+            if self._left_s(item) <= 0:
+                self._late(item)
+            else:
+                self._failed(item, f"{type(error).__name__}: {error.detail}")
+
+    def _failed(self, item: Item, reason: str) -> None:
+        failures = [*read_history(item.history), Failure(self.replica.instance_id, reason, time.time())]
+        history = write_history(failures)
+        if not retries.gives_up(len(failures)):
+            metrics.RETRIES.labels(self.model).inc()
+            self.back.append((item.id, retries.delay_s(len(failures), self._left_s(item)), history))
+            return
+        metrics.GIVEN_UP.labels(self.model).inc()
+        log.error("item_given_up", model=self.model, request_id=item.meta.request_id, item=item.id)
+        body = problem("Model failed on this input", "the model ended, or failed, on this input every time")
+        answer = Answer(500, body, item.wait_s, batch_size=1, attempts=len(failures))
+        self._answer(item, answer, failed=history)
+
+    def count(self, statuses: list[int]) -> None:
+        """Count the answers that were written, once they are."""
+        answers = {result.id: status for (result, _, _), status in zip(self.results, statuses, strict=True)}
+        for item in self.items:
+            if status := answers.get(item.id, 0):
+                metrics.ANSWERS.labels(self.model, item.meta.priority, str(status)).inc()

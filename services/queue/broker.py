@@ -1,0 +1,263 @@
+"""The queue in Redis: its keys, and its verbs.
+
+Keys, each beginning with ``servoir:queue:``. Of one model (``M`` is its key):
+
+====================  ========  ==========================================================================
+M:requests            stream    all items that were accepted and not answered: ``meta`` (JSON: Meta), ``payload``.
+                                An entry's id is the item's id. Its group ``dispatchers`` knows, in its list of
+                                pending entries, which dispatcher has claimed which items.
+M:order:first         zset      ids to go before all others: given back by a dispatcher. Score: when accepted, ms.
+M:order:interactive   zset      ids waiting in this class; score: start tag of fair queueing (enqueue.lua).
+M:order:batch         zset      the same for the other class.
+M:flows:interactive   zset      clients with items waiting; score: finish tag of their last one.
+M:flows:batch         zset
+M:retries             zset      suspects: ids that a server failed with; score: not to be tried before, ms.
+M:history             hash      id of a suspect: JSON list of its failures.
+M:deadlines           zset      id: deadline, ms.
+M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (version in force), ``bytes``
+                                (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual time),
+                                ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
+M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
+====================  ========  ==========================================================================
+
+Of all models:
+
+====================  ========  ==========================================================================
+plans                 hash      model: JSON Plan (plan.py), what admission reckons with; published by its owner.
+leases                string    the leases that a dispatcher saw last (protobuf: LeasesSnapshot).
+dispatchers           zset      dispatcher: when its last beat runs out, ms.
+wake:<dispatcher>     channel   a model that has work for this dispatcher, sent once when it had found none.
+released              channel   a model that has no owner now.
+usage:open            list      usage records (JSON lists: UsageRow of usage.py), oldest first.
+usage:sealed:<id>     list      a batch of them on its way to the registry.
+usage:batches         zset      id of such a batch: when to send it again, ms.
+replies:<gateway>     list      answers for one gateway process (answers.py); expires when nobody reads it.
+idem:<hash>           hash      an ``Idempotency-Key`` of a client: ``print`` (of what it asked), ``running:<index>``,
+                                ``answer:<index>``, ``waiter:<request>:<list>``; expires with its window.
+====================  ========  ==========================================================================
+
+An item is at each moment in one of these: an order, ``retries``, or the pending entries of one dispatcher. It leaves the
+stream in the one step that puts its answer on its gateway's list: whoever removes the entry has answered it.
+The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.queue.answers import Result
+from services.queue.scripts import Call, Script
+
+PREFIX = "servoir:queue:"
+PLANS = f"{PREFIX}plans"
+LEASES = f"{PREFIX}leases"
+RELEASED = f"{PREFIX}released"
+CLASSES = ("interactive", "batch")
+_OF_A_MODEL = {
+    "requests": "requests",
+    "order_first": "order:first",
+    "order_interactive": "order:interactive",
+    "order_batch": "order:batch",
+    "flows_interactive": "flows:interactive",
+    "flows_batch": "flows:batch",
+    "retries": "retries",
+    "history": "history",
+    "deadlines": "deadlines",
+    "state": "state",
+    "quarantine": "quarantine",
+}
+_OF_ALL = {
+    "plans": "plans",
+    "dispatchers": "dispatchers",
+    "wake": "wake:",
+    "released": "released",
+    "usage_open": "usage:open",
+    "usage_sealed": "usage:sealed:",
+    "usage_batches": "usage:batches",
+}
+_NAMES = [*_OF_ALL, *_OF_A_MODEL]
+_ENQUEUE = Script("enqueue", _NAMES, works_when_full=False)
+_CLAIM = Script("claim", _NAMES)
+_FINISH = Script("finish", _NAMES)
+_REQUEUE = Script("requeue", _NAMES)
+_ACQUIRE = Script("acquire", _NAMES)
+_RELEASE = Script("release", _NAMES)
+_PUBLISH_PLAN = Script("publish_plan", _NAMES)
+_SWEEP = Script("sweep", _NAMES)
+_DROP_QUARANTINED = Script("drop_quarantined", _NAMES)
+_BEAT = Script("beat", list(_OF_ALL))
+_SEAL_USAGE = Script("seal_usage", list(_OF_ALL))
+_USAGE_SENT = Script("usage_sent", list(_OF_ALL))
+_ALL_KEYS = [PREFIX + name for name in _OF_ALL.values()]
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What an item is, beside its bytes; *to* is its gateway's list, *request* and *index* its place there."""
+
+    request_id: str
+    client: str
+    model: str
+    task: str
+    priority: str
+    to: str
+    request: int
+    index: int
+    size: int
+    idem: str = ""
+
+
+class Item(NamedTuple):
+    """An item that was claimed: *left_s* until its deadline and *wait_s* in the queue, at the moment of the claim."""
+
+    id: str
+    meta: Meta
+    meta_json: bytes
+    payload: bytes
+    left_s: float
+    wait_s: float
+    history: str
+
+
+class Claimed(NamedTuple):
+    """What a claim gave, or that this dispatcher is the model's owner no more (*fenced*).
+
+    *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more.
+    """
+
+    items: list[Item]
+    fenced: bool = False
+    late: int = 0
+    suspects: int = 0
+    next_suspect_s: float = 0.0
+
+
+_METAS = msgspec.json.Decoder(Meta)
+
+
+def key(model: str, name: str) -> str:
+    """Return the key of a model's *name* (as in the table above)."""
+    return f"{PREFIX}{model}:{name}"
+
+
+def wake_channel(dispatcher: str) -> str:
+    """Return the channel on which a dispatcher is woken."""
+    return f"{PREFIX}wake:{dispatcher}"
+
+
+def replies_key(gateway: str) -> str:
+    """Return the list of a gateway process's answers."""
+    return f"{PREFIX}replies:{gateway}"
+
+
+def idempotency_key(digest: str) -> str:
+    """Return the key that holds what is known under an idempotency key."""
+    return f"{PREFIX}idem:{digest}"
+
+
+def _keys(model: str) -> list[str]:
+    return _ALL_KEYS + [f"{PREFIX}{model}:{name}" for name in _OF_A_MODEL.values()]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """Return a meta as the scripts take it."""
+    return msgspec.json.encode(meta)
+
+
+def enqueue(model: str, args: dict[str, Any], items: Sequence[tuple[Meta, bytes]]) -> Call:
+    """Accept the items of one request, all or none (enqueue.lua says what *args* are and what comes back)."""
+    parts = [part for meta, payload in items for part in (encode_meta(meta), payload)]
+    return _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts)
+
+
+def claim(
+    model: str, me: str, token: str, limits_s: Sequence[float], *, least_s: float = 0.0, suspect: bool = False
+) -> Call:
+    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left."""
+    args = {
+        "me": me,
+        "token": token,
+        "most": len(limits_s),
+        "limits_ms": [_ms(limit) for limit in limits_s],
+        "least_ms": _ms(least_s),
+        "suspect": suspect,
+    }
+    return _CLAIM.call(_keys(model), args)
+
+
+def read_claim(reply: list[Any]) -> Claimed:
+    """Return what a claim gave."""
+    if reply[0] == b"fenced":
+        return Claimed([], fenced=True)
+    _, late, suspects, next_ms, *entries = reply
+    items = [
+        Item(entry.decode(), _METAS.decode(meta), meta, payload, left / 1000, wait / 1000, history.decode())
+        for entry, meta, payload, left, wait, history in entries
+    ]
+    return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000)
+
+
+def finish(model: str, results: Sequence[tuple[Result, bytes, bytes]], *, quarantine_length: int = 0) -> Call:
+    """Answer items, each a result with its item's meta (JSON) and its body; the statuses come back, 0: had one."""
+    parts = [part for _, meta, body in results for part in (meta, body)]
+    args = {"results": [result for result, _, _ in results], "quarantine_length": quarantine_length}
+    return _FINISH.call(_keys(model), args, *parts)
+
+
+def requeue(model: str, me: str, token: str, items: Sequence[tuple[str, float, str]]) -> Call:
+    """Give claimed items back, each an id, the seconds before it may be tried, and its history ('' if it is innocent)."""
+    back = [{"id": item, "delay_ms": _ms(delay_s), "history": history} for item, delay_s, history in items]
+    return _REQUEUE.call(_keys(model), {"me": me, "token": token, "items": back})
+
+
+def acquire(model: str, me: str, token: str, running: Sequence[str] = ()) -> Call:
+    """Become or stay a model's owner under a new *token*; gives [held] or [owned, items taken over]."""
+    return _ACQUIRE.call(_keys(model), {"me": me, "token": token, "running": list(running)})
+
+
+def release(model: str, me: str, token: str) -> Call:
+    """Stop being a model's owner, at once."""
+    return _RELEASE.call(_keys(model), {"me": me, "token": token, "model": model})
+
+
+def publish_plan(model: str, me: str, token: str, version: str, plan: bytes) -> Call:
+    """Publish a model's plan for admission."""
+    args = {"me": me, "token": token, "model": model, "version": version, "plan": plan.decode()}
+    return _PUBLISH_PLAN.call(_keys(model), args)
+
+
+def sweep(model: str, most: int = 200) -> Call:
+    """Answer up to *most* late items 504 and describe the queue; with 0 it only describes."""
+    return _SWEEP.call(_keys(model), {"most": most})
+
+
+def read_view(view: bytes) -> dict[str, Any]:
+    """Return the description of a queue that a sweep gives (sweep.lua names its fields)."""
+    found: dict[str, Any] = msgspec.json.decode(view)
+    return found
+
+
+def drop_quarantined(model: str, ids: Sequence[str]) -> Call:
+    """Remove these items from a model's quarantine; none named: all."""
+    return _DROP_QUARANTINED.call(_keys(model), {"ids": list(ids)})
+
+
+def beat(me: str, ttl_s: float) -> Call:
+    """Say that a dispatcher lives for *ttl_s* more (0: it leaves)."""
+    return _BEAT.call(_ALL_KEYS, {"me": me, "ttl_ms": _ms(ttl_s)})
+
+
+def seal_usage(batch_id: str, *, most: int = 2000, retry_s: float = 30.0) -> Call:
+    """Take a batch of usage records that is nobody else's for *retry_s*."""
+    return _SEAL_USAGE.call(_ALL_KEYS, {"batch_id": batch_id, "most": most, "retry_ms": _ms(retry_s)})
+
+
+def usage_sent(batch_id: str) -> Call:
+    """Forget a batch that the registry has."""
+    return _USAGE_SENT.call(_ALL_KEYS, {"batch_id": batch_id})

@@ -1,0 +1,53 @@
+"""Connections to Redis: each call fails within a second when it is away or paused, and nothing is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.retry import Retry
+
+from chassis.errors import TooBusy, Unavailable
+
+CONNECT_TIMEOUT_S = 0.4
+CALL_TIMEOUT_S = 0.8
+RETRY_AFTER_S = 1.0
+
+
+def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> redis.Redis:
+    """Return a pool of up to *most* connections for threads, each opened when it is first needed."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=most,
+        timeout=call_timeout_s,
+        socket_timeout=call_timeout_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def connect_async(url: str, *, call_timeout_s: float | None = CALL_TIMEOUT_S) -> redis.asyncio.Redis:
+    """Return the same for asyncio; without a *call_timeout_s* a call waits for ever (for subscriptions)."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_timeout=call_timeout_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=AsyncRetry(NoBackoff(), 0),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise Unavailable where Redis is away, and TooBusy where it is full."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise TooBusy("the queue's memory is full", retry_after_s=RETRY_AFTER_S) from error
+    except RedisError as error:
+        raise Unavailable("the queue is away", retry_after_s=RETRY_AFTER_S) from error

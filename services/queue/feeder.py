@@ -1,0 +1,293 @@
+"""Feeds the model servers of one model: claims batches as they get free, sends them, answers.
+
+A dispatcher runs one feeder for each model that it owns. Work-conserving: a free server gets at once what is there,
+and nothing waits for a batch to fill up; one more batch waits at each server, so that it never waits for us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from chassis import logs
+from chassis.rpc import registry_pb2 as pb
+from services.queue import broker, metrics, routing
+from services.queue.batch import Batch
+from services.queue.batching import limits_s
+from services.queue.plan import Plan
+from services.queue.replica import Replica
+from services.queue.scripts import run_async
+from services.queue.settings import Settings
+
+log = logs.logger()
+_TRIES_TO_SETTLE = 30
+
+
+def _pause_s(failures: int) -> float:
+    """Return how long to leave Redis alone after so many failures in a row."""
+    return min(1.0, 0.05 * 2.0**failures) * random.uniform(0.5, 1.0)
+
+
+class Feeder:
+    """The one who feeds *model*, as long as it holds the token of its ownership."""
+
+    def __init__(self, model: str, me: str, client: redis.asyncio.Redis, settings: Settings) -> None:
+        self.model, self.me = model, me
+        self.token = ""
+        self._redis, self._settings = client, settings
+        self._replicas: dict[str, Replica] = {}
+        self._leases_known = False
+        self._running: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._suspects = 0
+        self._suspect_at_s = 0.0
+        self._published: Plan | None = None
+        self._plan_number = 0
+
+    # -- what the dispatcher tells it ------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There may be something to claim, or a server that is free."""
+        self._woken.set()
+
+    def lose(self) -> None:
+        """The ownership may have gone to another: claim nothing before it is sure again."""
+        self.token = ""
+        self.wake()
+
+    def follow(self, leases: Sequence[pb.Lease]) -> None:
+        """Take in which model servers are alive now."""
+        self._leases_known = True
+        for lease in leases:
+            if lease.instance_id in self._replicas:
+                self._replicas[lease.instance_id].update(lease)
+            else:
+                self._replicas[lease.instance_id] = Replica(lease)
+                log.info("replica_found", model=self.model, replica=lease.instance_id, address=lease.address)
+        for gone in self._replicas.keys() - {lease.instance_id for lease in leases}:
+            log.info("replica_gone", model=self.model, replica=gone)
+            self._spawn(self._close_when_idle(self._replicas.pop(gone)))
+        self.wake()
+
+    async def stop(self, grace_s: float) -> None:
+        """Claim nothing more, let what runs finish, and let another have the model."""
+        self._stopping = True
+        self.wake()
+        async with asyncio.timeout(grace_s):
+            while self._running:
+                self._woken.clear()
+                await self._woken.wait()
+
+    # -- its life ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Feed until it is stopped; whatever Redis does meanwhile."""
+        failures = 0
+        while not self._stopping:
+            try:
+                if self.token or await self._acquire():
+                    await self._feed()
+                failures = 0
+            except RedisError as error:
+                # What a lost reply would have said is unknown: start again under a new token.
+                self.token = ""
+                failures += 1
+                log.warning("redis_lost", model=self.model, reason=type(error).__name__)
+                await asyncio.sleep(_pause_s(failures))
+                continue
+            await self._woken.wait()
+
+    async def close(self) -> None:
+        """Give the model up and close all connections; after ``stop``."""
+        if self.token:
+            await run_async(self._redis, broker.release(self.model, self.me, self.token))
+        for replica in self._replicas.values():
+            await replica.client.close()
+
+    async def _acquire(self) -> bool:
+        self._woken.clear()
+        token = uuid.uuid4().hex
+        reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
+        if reply[0] == b"held":
+            return False
+        self.token, self._published = token, None
+        self._suspects, self._suspect_at_s = 1, 0.0
+        metrics.REDELIVERIES.labels(self.model).inc(reply[1])
+        log.info("model_owned", model=self.model, taken_over=reply[1])
+        await self.publish_plan()
+        return True
+
+    async def _feed(self) -> None:
+        """Claim until nothing is there, or no server has room."""
+        self._woken.clear()
+        while not self._stopping and self.token:
+            now_s = time.monotonic()
+            replicas = list(self._replicas.values())
+            suspect = self._suspects > 0 and self._suspect_at_s <= now_s
+            replica = self._room_for_suspect(replicas) if suspect else self._room(replicas, now_s)
+            if replica is None and suspect:
+                suspect = False
+                replica = self._room(self._but_the_emptiest(replicas), now_s)
+            if replica is None or not await self._claim(replica, suspect=suspect):
+                return
+
+    @staticmethod
+    def _room(replicas: list[Replica], now_s: float) -> Replica | None:
+        place = routing.choose([replica.load for replica in replicas], now_s)
+        return None if place is None else replicas[place]
+
+    @staticmethod
+    def _room_for_suspect(replicas: list[Replica]) -> Replica | None:
+        place = routing.choose_idle([replica.load for replica in replicas])
+        return None if place is None else replicas[place]
+
+    @staticmethod
+    def _but_the_emptiest(replicas: list[Replica]) -> list[Replica]:
+        """Return all but the one that is kept free, because a suspect waits for it to be idle."""
+        kept = routing.choose_to_empty([replica.load for replica in replicas])
+        return [replica for place, replica in enumerate(replicas) if place != kept]
+
+    async def _claim(self, replica: Replica, *, suspect: bool) -> bool:
+        """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
+        now_s = time.monotonic()
+        most = 1 if suspect else replica.batch_size
+        limits = limits_s(most, routing.free_in_s(replica.load, now_s), replica.latency.expected_s)
+        call = broker.claim(
+            self.model, self.me, self.token, limits, least_s=replica.latency.least_s(now_s), suspect=suspect
+        )
+        claimed = broker.read_claim(await run_async(self._redis, call))
+        if claimed.fenced:
+            log.warning("ownership_lost", model=self.model)
+            self.lose()
+            return False
+        metrics.LATE.labels(self.model).inc(claimed.late)
+        self._expect_suspects(claimed.suspects, claimed.next_suspect_s)
+        if claimed.items:
+            self._send(replica, claimed.items, now_s, suspect=suspect)
+        return bool(claimed.items) or suspect
+
+    def _expect_suspects(self, suspects: int, next_s: float) -> None:
+        self._suspects, self._suspect_at_s = suspects, time.monotonic() + max(0.0, next_s)
+        if suspects and next_s > 0:
+            asyncio.get_running_loop().call_later(next_s + 0.001, self.wake)
+
+    def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, *, suspect: bool) -> None:
+        ids = [item.id for item in items]
+        self._running.update(ids)
+        replica.alone = suspect
+        number = replica.begin(len(items))
+        batch = Batch(self.model, replica, items, claimed_at_s)
+
+        async def see_through() -> None:
+            try:
+                await batch.run()
+            finally:
+                replica.end(number)
+                replica.alone = False
+                self.wake()
+            if replica.breaker.open:
+                self._spawn(self._probe(replica))
+            settled = await self._settle(batch)
+            self._running.difference_update(ids)
+            if settled:
+                self.wake()
+            else:
+                # Items of ours are nowhere but in our list of pending entries: acquiring anew puts them back.
+                self.lose()
+
+        self._spawn(see_through())
+
+    async def _settle(self, batch: Batch) -> bool:
+        """Write the batch's answers and give back what is to be tried again; return whether both were done.
+
+        Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours.
+        """
+        for failures in range(1, _TRIES_TO_SETTLE + 1):
+            try:
+                if batch.results:
+                    length = self._settings.quarantine_max_items
+                    call = broker.finish(self.model, batch.results, quarantine_length=length)
+                    batch.count(await run_async(self._redis, call))
+                return not batch.back or await self._requeue(batch.back)
+            except RedisError:
+                await asyncio.sleep(_pause_s(failures))
+        return False
+
+    async def _requeue(self, back: list[tuple[str, float, str]]) -> bool:
+        reply = await run_async(self._redis, broker.requeue(self.model, self.me, self.token, back))
+        if reply[0] == b"fenced":
+            return False
+        suspects = [delay_s for _, delay_s, history in back if history]
+        if suspects:
+            self._expect_suspects(self._suspects + len(suspects), min(suspects))
+        return True
+
+    async def _probe(self, replica: Replica) -> None:
+        """Ask a replica that is left out whether it lives, less and less often, until it does or its lease ends."""
+        while replica.breaker.open and replica.instance_id in self._replicas and not replica.probing:
+            replica.probing = True
+            await asyncio.sleep(max(0.0, replica.breaker.probe_at_s - time.monotonic()))
+            await replica.probe()
+            replica.probing = False
+        self.wake()
+
+    # -- once a second -----------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Answer what is late, and tell operators and gateways how things are."""
+        self.wake()
+        if not self.token:
+            return
+        late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
+        metrics.LATE.labels(self.model).inc(late_interactive + late_batch)
+        metrics.show(self.model, broker.read_view(view))
+        usable = sum(replica.usable for replica in self._replicas.values())
+        metrics.REPLICAS.labels(self.model, "live").set(len(self._replicas))
+        metrics.REPLICAS.labels(self.model, "usable").set(usable)
+        await self.publish_plan()
+
+    async def publish_plan(self) -> None:
+        """Publish the plan where it differs from the one in force by more than noise."""
+        if not self.token or not self._leases_known:
+            return
+        plan = self._plan()
+        if self._published is not None and plan.is_close_to(self._published):
+            return
+        await run_async(self._redis, broker.publish_plan(self.model, self.me, self.token, plan.version, plan.json()))
+        self._published = plan
+
+    def _plan(self) -> Plan:
+        live = [replica for replica in self._replicas.values() if not replica.draining]
+        # One that is left out may be back before its lease ends: without any other, reckon with it.
+        counted = [replica for replica in live if replica.usable] or live
+        self._plan_number += 1
+        now_s = time.monotonic()
+        return Plan(
+            version=f"{self.token}:{self._plan_number}",
+            replicas=[replica.plan for replica in counted],
+            least_s=min((replica.latency.least_s(now_s) for replica in counted), default=0.0),
+            max_items=self._settings.queue_max_items,
+            max_bytes=self._settings.queue_max_bytes,
+        )
+
+    # -- tasks -------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _close_when_idle(replica: Replica) -> None:
+        while not replica.idle:
+            await asyncio.sleep(0.1)
+        await replica.client.close()

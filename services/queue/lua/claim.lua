@@ -1,0 +1,95 @@
+-- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
+-- A: me token most least_ms limits_ms suspect
+--   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
+--   suspect: take one item that a server failed with before, alone, and nothing else.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, {id, meta, payload, left_ms, wait_ms, history}, ...}.
+
+if not is_owner() then return {'fenced'} end
+
+local BATCH_SHARE = 0.1  -- of the items, while both classes wait
+local picked, left, late, tightest = {}, {}, 0, math.huge
+local virtual = {}
+
+local function pick(id, time_left)
+  picked[#picked + 1], left[id] = id, time_left
+  tightest = math.min(tightest, time_left)
+end
+
+-- Take up to *most* items from the front of an order. Returns how many; stops at the first that the batch is too long for.
+local function take(order, most)
+  local key, taken = K['order_' .. order], 0
+  while taken < most do
+    local heads = redis.call('ZRANGE', key, 0, most - taken - 1, 'WITHSCORES')
+    if #heads == 0 then return taken end
+    for i = 1, #heads, 2 do
+      local id = heads[i]
+      local deadline = tonumber(redis.call('ZSCORE', K.deadlines, id) or 0)
+      local time_left = deadline - NOW
+      if time_left <= 0 or time_left < A.least_ms then
+        redis.call('ZREM', key, id)
+        if answer_late(id) then late = late + 1 end
+      else
+        if #picked > 0 and math.min(tightest, time_left) < A.limits_ms[#picked + 1] then return taken end
+        redis.call('ZREM', key, id)
+        pick(id, time_left)
+        virtual[order] = tonumber(heads[i + 1])
+        taken = taken + 1
+      end
+    end
+  end
+  return taken
+end
+
+-- The batch class earns a tenth of an item with each that goes past it, and spends it before the others.
+local function batch_share(most)
+  if redis.call('ZCARD', K.order_batch) == 0 then
+    redis.call('HDEL', K.state, 'credit')
+    return 0
+  end
+  if redis.call('ZCARD', K.order_interactive) == 0 then return most end
+  local credit = tonumber(redis.call('HGET', K.state, 'credit') or 0) + most * BATCH_SHARE
+  local share = math.min(most, math.floor(credit))
+  redis.call('HSET', K.state, 'credit', credit - share)
+  return share
+end
+
+local function advance(order)
+  if virtual[order] then
+    local v = math.max(virtual[order], tonumber(redis.call('HGET', K.state, 'v:' .. order) or 0))
+    redis.call('HSET', K.state, 'v:' .. order, string.format('%.17g', v))
+    redis.call('ZREMRANGEBYSCORE', K['flows_' .. order], '-inf', v)
+    if redis.call('ZCARD', K['order_' .. order]) == 0 then
+      -- Nobody waits: the next to come starts level with everyone.
+      redis.call('DEL', K['flows_' .. order])
+    end
+  end
+end
+
+if A.suspect then
+  local due = redis.call('ZRANGEBYSCORE', K.retries, '-inf', NOW, 'LIMIT', 0, 1)[1]
+  if due then
+    local deadline = tonumber(redis.call('ZSCORE', K.deadlines, due) or 0)
+    redis.call('ZREM', K.retries, due)
+    if deadline > NOW then pick(due, deadline - NOW) elseif answer_late(due) then late = late + 1 end
+  end
+else
+  take('first', A.most)
+  if #picked < A.most then take('batch', batch_share(A.most - #picked)) end
+  if #picked < A.most then take('interactive', A.most - #picked) end
+  if #picked < A.most then take('batch', A.most - #picked) end
+  advance('interactive')
+  advance('batch')
+  if #picked == 0 then redis.call('HSET', K.state, 'hungry', 1) end
+end
+
+local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
+local reply = {'batch', late, redis.call('ZCARD', K.retries), soonest and math.max(0, soonest - NOW) or -1}
+if #picked > 0 then
+  picked[#picked + 1] = 'FORCE'
+  local entries = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))
+  for _, entry in ipairs(entries) do
+    local history = redis.call('HGET', K.history, entry[1]) or ''
+    reply[#reply + 1] = {entry[1], entry[2][2], entry[2][4], left[entry[1]], NOW - accepted_ms(entry[1]), history}
+  end
+end
+return reply

@@ -1,0 +1,86 @@
+-- Accept the payloads of one request, all or none, or say why not.
+-- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms
+-- ARGV[2..]: the meta and the payload of each item in turn.
+-- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key;
+-- {'replan', plan}; {'refused', reason, ahead}; {'conflict'}.
+
+local count = (#ARGV - 1) / 2
+local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
+
+-- How many items go before one with this start tag: those at work, those put back, and those with a lower tag.
+-- Each class waits for the other by the shares that claim.lua gives them.
+local function ahead_of(tag)
+  local interactive = redis.call('ZCARD', K.order_interactive)
+  local batch = redis.call('ZCARD', K.order_batch)
+  local at_work = redis.call('XLEN', K.requests) - interactive - batch
+  if A.priority == 'batch' then
+    local before = redis.call('ZCOUNT', K.order_batch, '-inf', tag)
+    return at_work + before + math.min(interactive, (before + 1) * 9)
+  end
+  local before = redis.call('ZCOUNT', K.order_interactive, '-inf', tag)
+  return at_work + before + math.min(batch, math.ceil(before / 9))
+end
+
+local function refused(reason, ahead)
+  redis.call('HINCRBY', K.state, 'refused:' .. A.priority .. ':' .. reason, 1)
+  return {'refused', reason, ahead}
+end
+
+-- Under an idempotency key: which items are here already.
+local known, new = {}, count
+if A.idem ~= '' then
+  local fields = redis.call('HGETALL', A.idem)
+  for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+  if known.print and known.print ~= A.print then return {'conflict'} end
+  for index = 0, count - 1 do
+    if known['answer:' .. index] or known['running:' .. index] then new = new - 1 end
+  end
+end
+
+-- Start-time Fair Queueing: an item starts where its client's last one finished, but not before now's virtual time.
+local flows, weight = K['flows_' .. A.priority], tonumber(A.weight)
+local virtual = tonumber(state[3] or 0)
+local start = math.max(virtual, tonumber(redis.call('ZSCORE', flows, A.client) or 0))
+
+if new > 0 then
+  if state[1] ~= A.version then return {'replan', redis.call('HGET', K.plans, A.model) or ''} end
+  if A.max_ahead < -1 then return refused('no_replica', 0) end
+  local ahead = ahead_of(start)
+  if redis.call('XLEN', K.requests) + new > A.max_items then return refused('count', ahead) end
+  if tonumber(state[2] or 0) + A.bytes > A.max_bytes then return refused('bytes', ahead) end
+  if ahead + new - 1 > A.max_ahead then return refused('deadline', ahead) end
+end
+
+local reply, waits = {'accepted'}, false
+for index = 0, count - 1 do
+  local meta, payload = ARGV[2 + 2 * index], ARGV[3 + 2 * index]
+  local stored = known['answer:' .. index]
+  if stored then
+    local line = string.find(stored, '\n', 1, true)
+    push(A.to, A.request, index, cjson.decode(string.sub(stored, 1, line - 1)), string.sub(stored, line + 1))
+    reply[index + 2] = ''
+  elseif known['running:' .. index] then
+    waits = true
+    reply[index + 2] = ''
+  else
+    local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'payload', payload)
+    redis.call('ZADD', K['order_' .. A.priority], start, id)
+    redis.call('ZADD', K.deadlines, NOW + A.left_ms, id)
+    redis.call('HINCRBY', K.state, 'bytes', #payload)
+    if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'running:' .. index, id) end
+    start = start + 1 / weight
+    reply[index + 2] = id
+  end
+end
+if A.idem ~= '' then
+  if waits then redis.call('HSET', A.idem, 'waiter:' .. A.request .. ':' .. A.to, 1) end
+  redis.call('PEXPIRE', A.idem, A.window_ms)
+end
+if new > 0 then
+  redis.call('ZADD', flows, start, A.client)
+  if state[5] == '1' then
+    redis.call('HSET', K.state, 'hungry', 0)
+    redis.call('PUBLISH', K.wake .. state[4], A.model)
+  end
+end
+return reply

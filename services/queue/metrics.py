@@ -1,0 +1,45 @@
+"""What operators see of the queue, per model and class of priority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, Counter, Gauge, Histogram
+
+_MODEL, _BOTH = ["model"], ["model", "priority"]
+
+DEPTH = Gauge("servoir_queue_depth_items", "Items waiting", _BOTH)
+AT_WORK = Gauge("servoir_queue_at_work_items", "Items claimed and not yet answered", _MODEL)
+SUSPECTS = Gauge("servoir_queue_suspect_items", "Items that a server failed with, waiting to be tried alone", _MODEL)
+OLDEST = Gauge("servoir_queue_oldest_age_seconds", "Age of the oldest item that is not answered", _MODEL)
+BYTES = Gauge("servoir_queue_payload_bytes", "Bytes of all payloads that are not answered", _MODEL)
+QUARANTINED = Gauge("servoir_queue_quarantined_items", "Items in quarantine", _MODEL)
+REPLICAS = Gauge(
+    "servoir_queue_replicas", "Live model servers; usable: not draining and not left out", [*_MODEL, "state"]
+)
+USAGE_WAITING = Gauge("servoir_queue_usage_waiting_records", "Usage records not yet taken for the registry")
+BATCH = Histogram("servoir_queue_batch_items", "Items in a batch that ran", _MODEL, buckets=BATCH_BUCKETS)
+WAIT = Histogram("servoir_queue_wait_seconds", "From acceptance to the claim", _BOTH, buckets=SECONDS_BUCKETS)
+SERVICE = Histogram("servoir_queue_service_seconds", "A batch at its server", _MODEL, buckets=SECONDS_BUCKETS)
+ANSWERS = Counter("servoir_queue_answers_total", "Items answered by this dispatcher", [*_BOTH, "status"])
+REFUSALS = Gauge("servoir_queue_refusals", "Items refused at the door since the queue began", [*_BOTH, "reason"])
+RETRIES = Counter("servoir_queue_retries_total", "Items given back after a server failed", _MODEL)
+REDELIVERIES = Counter("servoir_queue_redeliveries_total", "Items taken over from another dispatcher", _MODEL)
+LATE = Counter("servoir_queue_late_total", "Items answered 504 without having run", _MODEL)
+GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three servers", _MODEL)
+
+
+def show(model: str, view: Mapping[str, Any]) -> None:
+    """Set a model's gauges from what a sweep found."""
+    DEPTH.labels(model, "interactive").set(view["interactive"])
+    DEPTH.labels(model, "batch").set(view["batch"])
+    AT_WORK.labels(model).set(view["at_work"])
+    SUSPECTS.labels(model).set(view["suspects"])
+    OLDEST.labels(model).set(view["oldest_s"])
+    BYTES.labels(model).set(view["bytes"])
+    QUARANTINED.labels(model).set(view["quarantined"])
+    USAGE_WAITING.set(view["usage_waiting"])
+    for what, count in view.get("refused", {}).items():
+        priority, _, reason = what.partition(":")
+        REFUSALS.labels(model, priority, reason).set(count)

@@ -1,0 +1,119 @@
+"""What operators look at and do: the state of every queue, and the quarantines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from typing import Any
+
+import msgspec
+
+from chassis.errors import NotFound
+from services.queue import admission, broker
+from services.queue.broker import Meta, key
+from services.queue.connections import connect, translated
+from services.queue.history import Failure, read_history
+from services.queue.plan import read_plan
+from services.queue.scripts import run
+
+
+class QueueView(msgspec.Struct, frozen=True):
+    """One model's queue at a moment; *refused* counts by ``<class>:<reason>``, *drain_rate* is in items per second."""
+
+    model: str
+    interactive: int
+    batch: int
+    suspects: int
+    at_work: int
+    bytes: int
+    oldest_s: float
+    quarantined: int
+    owner: str
+    replicas: int
+    drain_rate: float
+    service_s: list[list[float]]
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class QuarantinedItem(msgspec.Struct, frozen=True):
+    """An item that was given up, with its bytes and each failure."""
+
+    id: str
+    model: str
+    since: datetime
+    meta: Meta
+    payload: bytes
+    failures: list[Failure]
+
+
+class QueueOperator:
+    """What ``servoir queue`` and ``servoir quarantine`` do; each call raises Unavailable where Redis is away."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis: Any = connect(redis_url, most=2)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def models(self) -> list[str]:
+        """Return the models that have a queue, in order."""
+        with translated():
+            return sorted(model.decode() for model in self._redis.hkeys(broker.PLANS))
+
+    def overview(self) -> list[QueueView]:
+        """Return the state of every model's queue."""
+        return [self._view(model) for model in self.models()]
+
+    def _view(self, model: str) -> QueueView:
+        with translated():
+            view = broker.read_view(run(self._redis, broker.sweep(model, 0))[2])
+            plan = read_plan(self._redis.hget(broker.PLANS, model))
+        return QueueView(
+            model=model,
+            interactive=view["interactive"] + view["first"],
+            batch=view["batch"],
+            suspects=view["suspects"],
+            at_work=view["at_work"],
+            bytes=view["bytes"],
+            oldest_s=view["oldest_s"],
+            quarantined=view["quarantined"],
+            owner=view["owner"],
+            replicas=len(plan.replicas),
+            drain_rate=admission.drain_rate(plan),
+            service_s=[replica.service_s for replica in plan.replicas],
+            refused=view.get("refused", {}),
+        )
+
+    def quarantine(self, model: str, *, most: int = 100) -> list[QuarantinedItem]:
+        """Return what is in a model's quarantine, newest first."""
+        with translated():
+            entries = self._redis.xrevrange(key(model, "quarantine"), count=most)
+        return [_quarantined(model, entry, fields) for entry, fields in entries]
+
+    def quarantined(self, model: str, item: str) -> QuarantinedItem:
+        """Return one item of a model's quarantine; raises NotFound."""
+        with translated():
+            entries = self._redis.xrange(key(model, "quarantine"), item, item)
+        if not entries:
+            raise NotFound(f"no such item in the quarantine of {model}: {item}")
+        return _quarantined(model, *entries[0])
+
+    def drop(self, model: str, ids: list[str] | None = None) -> int:
+        """Remove these items, or all, from a model's quarantine; return how many there were."""
+        if ids == []:
+            return 0
+        with translated():
+            return int(run(self._redis, broker.drop_quarantined(model, ids or [])))
+
+
+def _quarantined(model: str, entry: bytes, fields: dict[bytes, bytes]) -> QuarantinedItem:
+    name = entry.decode()
+    return QuarantinedItem(
+        id=name,
+        model=model,
+        since=datetime.fromtimestamp(int(name.split("-")[0]) / 1000, tz=UTC),
+        meta=msgspec.json.decode(fields[b"meta"], type=Meta),
+        payload=fields[b"payload"],
+        failures=read_history(fields[b"history"].decode()),
+    )

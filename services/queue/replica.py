@@ -1,0 +1,97 @@
+"""One live model server as the dispatcher sees it: what it is doing, how fast it is, whether it is left out."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+
+from chassis.errors import ServoirError
+from chassis.rpc import registry_pb2 as pb
+from services.model_server.client import ModelServerClient
+from services.queue.breaker import Breaker
+from services.queue.latency import Latency
+from services.queue.plan import ReplicaPlan
+from services.queue.routing import Load, free_in_s
+
+_FIRST_STALL_S = 10.0
+_STALL_FACTOR = 10.0
+
+
+class Replica:
+    """A model server under one lease. Times are in the clock of ``time.monotonic``."""
+
+    def __init__(self, lease: pb.Lease) -> None:
+        self.instance_id = lease.instance_id
+        self.client = ModelServerClient(lease.address)
+        self.latency = Latency({time.batch_size: time.seconds for time in lease.capacity.service_times})
+        self.breaker = Breaker()
+        self.alone = False
+        """Whether a suspect is at it, which nothing else may share."""
+        self.probing = False
+        """Whether someone asks it already whether it is back."""
+        self._ends_s: dict[int, float] = {}
+        self._numbers = itertools.count()
+        self.update(lease)
+
+    def update(self, lease: pb.Lease) -> None:
+        """Take in what a renewed lease says."""
+        capacity = lease.capacity
+        self.draining = lease.draining
+        self.concurrency = max(1, capacity.concurrency)
+        self.batch_size = max(1, capacity.best_batch_size or capacity.max_batch_size)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may get batches at all."""
+        return not self.draining and not self.breaker.open
+
+    @property
+    def load(self) -> Load:
+        """What routing needs to know."""
+        return Load(self.concurrency, list(self._ends_s.values()), self.usable and not self.alone)
+
+    @property
+    def plan(self) -> ReplicaPlan:
+        """What admission needs to know."""
+        return ReplicaPlan(
+            self.concurrency, [round(self.latency.expected_s(size), 6) for size in range(1, self.batch_size + 1)]
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is at it."""
+        return not self._ends_s
+
+    def begin(self, size: int) -> int:
+        """Note that a batch goes there; return its number, for ``end``."""
+        now_s = time.monotonic()
+        number = next(self._numbers)
+        self._ends_s[number] = now_s + free_in_s(self.load, now_s) + self.latency.expected_s(size)
+        return number
+
+    def end(self, number: int) -> None:
+        """Note that a batch is back, however it went."""
+        del self._ends_s[number]
+
+    def stall_s(self, size: int) -> float:
+        """Return after how long without an answer the server counts as stalled."""
+        return max(_FIRST_STALL_S, _STALL_FACTOR * self.latency.expected_s(size))
+
+    def succeeded(self, size: int, service_s: float) -> None:
+        """Note that a batch was answered."""
+        self.latency.learn(size, service_s, time.monotonic())
+        self.breaker.succeeded()
+
+    def failed(self) -> None:
+        """Leave it out until a probe succeeds."""
+        self.breaker.failed(time.monotonic(), random.random())
+
+    async def probe(self) -> None:
+        """Ask whether it lives; put it into use again if it does."""
+        try:
+            await self.client.describe()
+        except ServoirError:
+            self.failed()
+        else:
+            self.breaker.succeeded()

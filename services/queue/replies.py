@@ -1,0 +1,115 @@
+"""Answers as they come to one gateway process: one thread drains its list in bulk and wakes the requests that wait."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+import uuid
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from chassis import logs
+from services.queue.answers import Answer, read_reply
+from services.queue.broker import replies_key
+from services.queue.connections import connect
+
+log = logs.logger()
+_LISTEN_S = 0.25
+_LOST_AFTER_S = 0.9
+_CALL_TIMEOUT_S = 5.0
+_MOST_AT_ONCE = 256
+_LONGEST_PAUSE_S = 0.5
+
+
+class Waiting:
+    """One request of this process, until all of its items are answered."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number = number
+        self.answers: list[Answer | None] = [None] * count
+        self._missing = count
+        self._done = threading.Event()
+
+    def take(self, index: int, answer: Answer) -> None:
+        """Take in the answer of one item; a second one of the same is not looked at."""
+        if self.answers[index] is None:
+            self.answers[index] = answer
+            self._missing -= 1
+            if not self._missing:
+                self._done.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether all are answered, at the latest after *timeout_s*."""
+        return self._done.wait(max(0.0, timeout_s))
+
+
+class Replies:
+    """The list of one gateway process, and its listener.
+
+    The listener's one call returns at least four times a second, answers or not: that is how it knows that Redis is
+    there. It keeps its connection over a pause, so that answers which Redis had handed out already are not lost.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self.key = replies_key(uuid.uuid4().hex)
+        self._client: Any = connect(redis_url, most=1, call_timeout_s=_CALL_TIMEOUT_S)
+        self._waiting: dict[int, Waiting] = {}
+        self._numbers = itertools.count(1)
+        self._contact_s = time.monotonic()
+        self._closing = False
+        self._thread = threading.Thread(target=self._listen, name="replies", daemon=True)
+
+    def start(self) -> None:
+        """Start listening; after a fork, not before."""
+        self._contact_s = time.monotonic()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closing = True
+        if self._thread.is_alive():
+            self._thread.join(_CALL_TIMEOUT_S)
+        self._client.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether Redis has not been heard of for so long that no answer is to be expected."""
+        return time.monotonic() - self._contact_s > _LOST_AFTER_S
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    def expect(self, count: int) -> Waiting:
+        """Return a new request that waits for *count* answers."""
+        request = Waiting(next(self._numbers), count)
+        self._waiting[request.number] = request
+        return request
+
+    def forget(self, request: Waiting) -> None:
+        """Let what still comes for a request go by."""
+        self._waiting.pop(request.number, None)
+
+    def _listen(self) -> None:
+        failures = 0
+        while not self._closing:
+            try:
+                found = self._client.blmpop(_LISTEN_S, 1, self.key, direction="LEFT", count=_MOST_AT_ONCE)
+            except RedisError as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("redis_lost", what="replies", reason=type(error).__name__)
+                time.sleep(min(_LONGEST_PAUSE_S, 0.02 * 2**failures) * random.uniform(0.5, 1.0))
+                continue
+            failures, self._contact_s = 0, time.monotonic()
+            for frame in found[1] if found else ():
+                self._deliver(frame)
+
+    def _deliver(self, frame: bytes) -> None:
+        number, index, answer = read_reply(frame)
+        if request := self._waiting.get(number):
+            request.take(index, answer)

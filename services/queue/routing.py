@@ -1,0 +1,42 @@
+"""Which replica the next batch goes to: the one that will be free first. Pure policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Load(NamedTuple):
+    """What routing needs to know of a replica: when each of its batches is to end, in the clock of the caller."""
+
+    concurrency: int
+    ends_s: Sequence[float]
+    usable: bool
+
+
+def free_in_s(load: Load, now_s: float) -> float:
+    """Return how long until an execution of the replica is free for one more batch (0: now)."""
+    over = len(load.ends_s) - load.concurrency
+    return 0.0 if over < 0 else max(0.0, sorted(load.ends_s)[over] - now_s)
+
+
+def has_room(load: Load) -> bool:
+    """Say whether it may get a batch: ``concurrency`` of them run, and one more waits at the server."""
+    return load.usable and len(load.ends_s) <= load.concurrency
+
+
+def choose(loads: Sequence[Load], now_s: float) -> int | None:
+    """Return the place of the replica with room that is free first, with the least to do among equals; or None."""
+    places = [place for place, load in enumerate(loads) if has_room(load)]
+    return min(places, key=lambda place: (free_in_s(loads[place], now_s), len(loads[place].ends_s)), default=None)
+
+
+def choose_idle(loads: Sequence[Load]) -> int | None:
+    """Return the place of a usable replica that has nothing to do, or None."""
+    return next((place for place, load in enumerate(loads) if load.usable and not load.ends_s), None)
+
+
+def choose_to_empty(loads: Sequence[Load]) -> int | None:
+    """Return the place of the usable replica with the least to do: the one to keep free for a suspect."""
+    places = [place for place, load in enumerate(loads) if load.usable]
+    return min(places, key=lambda place: len(loads[place].ends_s), default=None)

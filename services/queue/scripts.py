@@ -1,0 +1,69 @@
+"""The Lua scripts of ``lua/``, one per verb: each is one atomic step in Redis, called alike by threads and by asyncio.
+
+A script gets the model's keys by name (``K.requests``), its arguments by name (``A.left_ms``, one JSON object), and
+bytes in ``ARGV[2]`` and up. ``lua/model.lua``, what all of them know, goes in front of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+_FOLDER = Path(__file__).parent / "lua"
+
+
+class Call(NamedTuple):
+    """One call of a script, ready to be sent: what ``run`` and ``run_async`` take."""
+
+    text: str
+    sha: str
+    keys: Sequence[str]
+    args: Sequence[bytes]
+
+
+class Script:
+    """One verb: its text with the names of its keys in front.
+
+    *works_when_full*: it may run over ``maxmemory``. All may, except the one that brings new payloads: answering
+    is what makes room again.
+    """
+
+    def __init__(self, name: str, key_names: Sequence[str], *, works_when_full: bool = True) -> None:
+        keys = ", ".join(f"{key} = KEYS[{place}]" for place, key in enumerate(key_names, start=1))
+        self._text = "\n".join(
+            [
+                "#!lua flags=allow-oom" if works_when_full else "#!lua",
+                f"local K = {{{keys}}}",
+                "local A = cjson.decode(ARGV[1])",
+                (_FOLDER / "model.lua").read_text(),
+                (_FOLDER / f"{name}.lua").read_text(),
+            ]
+        )
+        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    def call(self, keys: Sequence[str], args: Mapping[str, Any], *payloads: bytes) -> Call:
+        """Return the call with these keys (in the order of the names), named arguments and bytes."""
+        return Call(self._text, self._sha, keys, [msgspec.json.encode(args), *payloads])
+
+
+def run(client: redis.Redis, call: Call) -> Any:
+    """Run a call and return its raw reply; the server is sent the script's text only when it does not know it."""
+    try:
+        return client.evalsha(call.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:
+        return client.eval(call.text, len(call.keys), *call.keys, *call.args)
+
+
+async def run_async(client: redis.asyncio.Redis, call: Call) -> Any:
+    """Return the same for asyncio."""
+    try:
+        return await client.evalsha(call.sha, len(call.keys), *call.keys, *call.args)
+    except NoScriptError:
+        return await client.eval(call.text, len(call.keys), *call.keys, *call.args)
