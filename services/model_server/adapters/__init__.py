@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 
 from chassis.errors import BadRequest
 from services.model_server.adapters.adapter import Adapter, Frame, Prepared
+from services.model_server.adapters.centernet import Centernet
+from services.model_server.adapters.classifier import Classifier
 from services.model_server.adapters.echo import Echo
+from services.model_server.adapters.ego_lane import EgoLane
+from services.model_server.adapters.lane_lines import LaneLines
+from services.model_server.adapters.person_mask import PersonMask
+from services.model_server.adapters.segmentation import Segmentation
 from services.model_server.adapters.ssd import Ssd
 from services.model_server.engines.engine import TensorSpec
 from services.registry.client import Modelinfo
@@ -14,8 +20,14 @@ from services.registry.client import Modelinfo
 __all__ = ["ADAPTERS", "Adapter", "Frame", "Prepared", "adapter_for"]
 
 ADAPTERS: dict[str, Callable[[Modelinfo, Sequence[TensorSpec]], Adapter]] = {
+    "deeplabv3_mnv2": Segmentation,
     "echo": Echo,
+    "efficientnet_lite0": Classifier,
+    "mb3_centernet": Centernet,
+    "mlnd_lane_fcn": EgoLane,
+    "selfie_segmentation": PersonMask,
     "ssd_mobilenet_v2": Ssd,
+    "twinlitenet_lane": LaneLines,
 }
 
 

@@ -1,8 +1,8 @@
 """The adapter of the ``echo`` engine: any bytes in, their length and checksum out. For tests and capacity planning.
 
 Takes any payload for any task of an image model. Gives the tensor ``length`` (int32 scalar) to the engine, and answers
-``{"width": 0, "height": 0, "orientation_applied": false, "regions": [], "bytes": N, "crc32": "…"}``: cheap, and enough
-to tell that the answer belongs to the payload.
+``{"width": 0, "height": 0, "orientation_applied": false, "regions": [], "classes": [{"label": CRC32, "score": 1.0}],
+"bytes": N}``: cheap, and enough to tell that the answer belongs to the payload.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from services.model_server.adapters.config import read_config
 from services.model_server.engines.engine import TensorSpec
 from services.registry.client import Modelinfo
 
-_ANSWER = '{"width":0,"height":0,"orientation_applied":false,"regions":[],"bytes":%d,"crc32":"%08x"}'
+_ANSWER = (
+    '{"width":0,"height":0,"orientation_applied":false,"regions":[],'
+    '"classes":[{"label":"%08x","score":1.0}],"bytes":%d}'
+)
 
 
 class EchoConfig(msgspec.Struct, frozen=True):
@@ -47,4 +50,4 @@ class Echo:
     def predict_json(self, outputs: Mapping[str, np.ndarray], frame: Frame, task: str) -> bytes:
         """Return what was echoed."""
         length, checksum = frame.context
-        return (_ANSWER % (length, checksum)).encode()
+        return (_ANSWER % (checksum, length)).encode()

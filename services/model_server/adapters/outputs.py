@@ -25,3 +25,11 @@ def label(classes: Sequence[str], class_id: int) -> str:
     """Return the label of *class_id*; ``class 7`` where the modelinfo has none."""
     name = classes[class_id] if 0 <= class_id < len(classes) else ""
     return name or f"class {class_id}"
+
+
+def plane(outputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Return the output *name* as one plane [h,w]: a last axis of one channel is dropped."""
+    value = outputs.get(name)
+    if value is not None and value.ndim == 3 and value.shape[2] == 1:
+        outputs = {name: value[:, :, 0]}
+    return output(outputs, name, ndim=2)

@@ -55,8 +55,9 @@ def region(label: str, score: float, shape: Rect | Polygon | Polyline) -> Region
     return Region(RegionAttributes(label, round(float(score), SCORE_DIGITS)), shape)
 
 
-def rect(left: float, top: float, right: float, bottom: float, frame: Frame) -> Rect | None:
-    """Return the rectangle between these edges (pixels), rounded and clipped to *frame*; None where nothing is left."""
+def rect(edges: tuple[float, float, float, float], frame: Frame) -> Rect | None:
+    """Return the rectangle between *edges* (left, top, right, bottom), rounded and clipped; None where none is left."""
+    left, top, right, bottom = edges
     x0, x1 = round(min(max(left, 0.0), frame.width)), round(min(max(right, 0.0), frame.width))
     y0, y1 = round(min(max(top, 0.0), frame.height)), round(min(max(bottom, 0.0), frame.height))
     return Rect(x0, y0, x1 - x0, y1 - y0) if x1 > x0 and y1 > y0 else None

@@ -53,7 +53,7 @@ class Ssd:
     def __init__(self, modelinfo: Modelinfo, inputs: Sequence[TensorSpec]) -> None:
         self._config = read_config(SsdConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
         self._reader = ImageReader(self._config, inputs)
-        self._labels = tuple(modelinfo.classes)
+        self._labels = modelinfo.classes
 
     def prepare(self, payload: bytes) -> Prepared:
         """Return the image as the model's input."""
@@ -83,7 +83,7 @@ def rectangles(found: Detections, labels: tuple[str, ...], frame: Frame) -> list
     for (top, left, bottom, right), score, class_id in zip(
         (found.boxes * scale).tolist(), found.scores.tolist(), found.class_ids.tolist(), strict=True
     ):
-        shape = rect(left, top, right, bottom, frame)
+        shape = rect((left, top, right, bottom), frame)
         if shape is not None:
             regions.append(region(label(labels, class_id), score, shape))
     return regions
