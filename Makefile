@@ -1,0 +1,63 @@
+# Every command of a developer, an operator and of CI. `make` alone lists them.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+LINES ?= 100
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs doctor install test test-quick check format proto lock clean
+
+help:  ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+
+##@ The suite on this machine (servoir.yaml says what runs; SERVOIR_HOME is where its data lies)
+up: install  ## start it, find things in a photograph, leave it running
+	@$(BIN)/servoir up
+
+down: install  ## stop it; no process is left, data stays
+	@$(BIN)/servoir down
+
+status: install  ## what runs, on which ports, with how much memory
+	@$(BIN)/servoir status
+
+logs: install  ## the last LINES=100 lines of all services together; only one request's with REQUEST=<request_id>
+	@$(BIN)/servoir logs --lines $(LINES) $(if $(REQUEST),--request $(REQUEST))
+
+doctor: install  ## what is wrong on this machine, and what to do about it
+	@$(BIN)/servoir doctor
+
+##@ Tests
+test: install  ## everything but what needs a GPU, a Docker engine, or hours
+	$(BIN)/pytest
+
+test-quick: install  ## what takes seconds
+	$(BIN)/pytest -m "not slow and not chaos_long and not compose and not gpu"
+
+##@ The code
+install:  ## make .venv from requirements.lock, if the lock has changed
+	@$(PYTHON) cli/bootstrap.py
+
+check: install  ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: install  ## generate chassis/rpc from proto/
+	$(BIN)/python -m grpc_tools.protoc -I chassis/rpc=proto --python_out=. --pyi_out=. --grpc_python_out=. \
+	  $(patsubst proto/%,chassis/rpc/%,$(wildcard proto/*.proto))
+
+lock: install  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra gateway --extra queue --extra registry \
+	  --extra model-server --extra tensorflow --extra onnx --extra litert --extra cli --extra embedded --extra dev \
+	  --no-emit-index-url --no-header --generate-hashes -o requirements.lock
+
+clean:  ## delete what can be made again in the checkout (.venv too)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

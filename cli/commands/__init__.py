@@ -1,0 +1,1 @@
+"""The commands of ``servoir``, one group of them a file."""

@@ -1,0 +1,81 @@
+"""``servoir up``: starts the suite, and shows with a photograph that it works."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from cli.answers import print_hops, print_objects
+from cli.drawing import draw
+from cli.errors import Exit, Stop
+from cli.output import console, step
+from cli.programs import Plan
+from cli.suite import Suite
+from demo import pictures
+from demo.models import DETECTOR
+
+_FIRST_ANSWER_S = 30.0
+
+
+@click.command()
+@click.option("--no-photo", is_flag=True, help="Do not send a photograph when all is up.")
+@click.pass_obj
+def up(suite: Suite, no_photo: bool) -> None:
+    """Start the suite on this machine: what servoir.yaml says, and what it needs.
+
+    Returns when all of it serves; the suite runs on. Again, it applies what has changed in servoir.yaml.
+    """
+    began = time.monotonic()
+    suite.get_models()
+    plan = suite.plan()
+    suite.start(plan)
+    if not no_photo and any(served.key == DETECTOR.key for served in plan.models):
+        _show(suite)
+    console.print(
+        f"\n[bold green]The suite is up[/bold green] after {time.monotonic() - began:.0f} s. It answers at {plan.url}"
+    )
+    _say_what_next(plan)
+
+
+def _show(suite: Suite) -> None:
+    """Send a photograph through the whole chain, and show what came back."""
+    photograph = pictures.path("coffee")
+    annotated = suite.settings.home / "out" / "coffee.png"
+    with step(f"a photograph sent: {photograph.name}"):
+        _answered_at_last(suite, photograph)
+    sent = time.monotonic()
+    envelope = suite.gateway.predict([photograph], task="bbox", key=DETECTOR.key)
+    whole_s = time.monotonic() - sent
+    console.print()
+    print_objects(envelope)
+    console.print()
+    print_hops(envelope, whole_s)
+    draw(photograph, next(iter(envelope["result"].values()))["regions"], annotated)
+    console.print(f"\nThe photograph with the boxes: {annotated}")
+
+
+def _answered_at_last(suite: Suite, photograph: Path) -> None:
+    """Return once the first answer is there: leases and models reach gateways and dispatchers within a moment."""
+    until = time.monotonic() + _FIRST_ANSWER_S
+    while True:
+        try:
+            suite.gateway.predict([photograph], task="bbox", key=DETECTOR.key)
+            return
+        except Stop as stop:
+            if stop.code != Exit.AWAY or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def _say_what_next(plan: Plan) -> None:
+    command = f"curl -F image=@picture.jpg {plan.url}/api/vision/v3/predict/bbox"
+    console.print(f"  ask it:    {command}")
+    console.print("             servoir predict picture.jpg")
+    console.print("  look:      servoir status, servoir logs --follow (make status, make logs)")
+    console.print("  stop it:   servoir down (make down)")
+    console.print(f"  its data:  {plan.settings.home}")
+
+
+COMMANDS = [up]

@@ -1,0 +1,166 @@
+"""What `servoir doctor` looks at: each examination finds a thing right, doubtful or wrong, and says what to do."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+import psutil
+
+from chassis.settings import BadSettings, parse_bytes
+from cli import leftovers, ports
+from cli.errors import Stop
+from cli.output import readable_bytes
+from cli.programs import programs
+from cli.suite import Suite
+from embedded import Missing, mongod, nginx, valkey
+
+_LEAST_DISK_BYTES = 2 * 2**30
+_LEAST_OPEN_FILES = 1024
+_LEAST_MONGOD = (6, 0)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result of one examination."""
+
+    what: str
+    verdict: Literal["ok", "warning", "wrong"]
+    found: str
+    advice: str = ""
+
+
+def examine(suite: Suite) -> Iterator[Finding]:
+    """Yield what each examination of *suite* and its machine finds; none of them changes anything."""
+    for examination in (
+        _python,
+        _configuration,
+        _mongod,
+        _servers,
+        _ports,
+        _disk,
+        _memory,
+        _open_files,
+        _store,
+        _health,
+    ):
+        yield from examination(suite)
+
+
+def _python(_: Suite) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    right = sys.version_info >= (3, 11)
+    yield Finding("Python", "ok" if right else "wrong", version, "" if right else "Use Python 3.11 or newer.")
+
+
+def _configuration(suite: Suite) -> Iterator[Finding]:
+    try:
+        models = suite.plan().models
+    except Stop as stop:
+        yield Finding("configuration", "wrong", stop.problem, stop.advice)
+    except BadSettings as error:
+        yield Finding("configuration", "wrong", str(error), "Correct these variables.")
+    else:
+        yield Finding("configuration", "ok", f"{suite.settings.config}, {len(models)} models")
+
+
+def _mongod(suite: Suite) -> Iterator[Finding]:
+    if suite.settings.mongo_url:
+        yield Finding("MongoDB", "ok", "one of your own")
+        return
+    try:
+        binary = mongod.binary(suite.settings.mongod)
+    except Missing as missing:
+        yield Finding("MongoDB", "wrong", str(missing))
+        return
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
+    version = next((word.removeprefix("v") for word in said if word.startswith("v") and word[1:2].isdigit()), "0.0")
+    new_enough = tuple(int(part) for part in version.split(".")[:2]) >= _LEAST_MONGOD
+    advice = "" if new_enough else "Install MongoDB 6.0 or newer, or name another binary with SERVOIR_MONGOD."
+    yield Finding("MongoDB", "ok" if new_enough else "wrong", f"{version} at {binary}", advice)
+
+
+def _servers(suite: Suite) -> Iterator[Finding]:
+    servers: list[tuple[str, Callable[[], str]]] = [("nginx", nginx.binary)]
+    if not suite.settings.redis_url:
+        servers.append(("Valkey", valkey.binary))
+    for name, binary in servers:
+        try:
+            yield Finding(name, "ok", binary())
+        except Missing as missing:
+            yield Finding(name, "wrong", str(missing))
+
+
+def _ports(suite: Suite) -> Iterator[Finding]:
+    try:
+        wanted = programs(suite.plan())
+        running = {process.name for process in suite.supervisor.processes()} if suite.supervisor.runs() else set()
+        ports.check_free(program for program in wanted if program.name not in running)
+    except (Stop, Missing) as fault:
+        yield Finding("ports", "wrong", str(fault), fault.advice if isinstance(fault, Stop) else "")
+        return
+    except BadSettings:
+        return
+    yield Finding("ports", "ok", "held by this suite" if running else "free")
+
+
+def _disk(suite: Suite) -> Iterator[Finding]:
+    place = suite.settings.home
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    enough = free >= _LEAST_DISK_BYTES
+    advice = "" if enough else f"Free space under {suite.settings.home}, or move it with SERVOIR_HOME."
+    yield Finding("disk", "ok" if enough else "wrong", f"{readable_bytes(free)} free", advice)
+
+
+def _memory(suite: Suite) -> Iterator[Finding]:
+    """Compare what the model servers may take with what the machine has."""
+    try:
+        entries = suite.deployment.models
+        caps = sum(parse_bytes(entry.memory_cap) * entry.replicas for entry in entries if entry.memory_cap)
+    except (Stop, ValueError) as fault:
+        yield Finding("memory", "wrong", str(fault), "Correct memory_cap in servoir.yaml: 2GiB and the like.")
+        return
+    whole = psutil.virtual_memory().total
+    fits = caps <= whole
+    advice = "" if fits else "Lower memory_cap or replicas in servoir.yaml, or the system will end processes."
+    found = f"{readable_bytes(whole)}; model servers may take {readable_bytes(caps)}"
+    yield Finding("memory", "ok" if fits else "warning", found, advice)
+
+
+def _open_files(_: Suite) -> Iterator[Finding]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft >= _LEAST_OPEN_FILES
+    advice = "" if enough else f"`ulimit -n {min(hard, 65536)}` before `servoir up`."
+    yield Finding("open files", "ok" if enough else "warning", f"{soft} for each process", advice)
+
+
+def _store(suite: Suite) -> Iterator[Finding]:
+    """Hold every stored file of the deployment's models to its sha256."""
+    try:
+        for served in suite.plan().models:
+            suite.store.find(served.key)
+    except Stop as stop:
+        advice = f"Delete that model's folder in {suite.settings.home / 'store'}, and publish it again."
+        yield Finding("model store", "wrong", stop.problem, advice)
+    except BadSettings:
+        return
+    else:
+        yield Finding("model store", "ok", "every file is what it was published as")
+
+
+def _health(suite: Suite) -> Iterator[Finding]:
+    if not suite.supervisor.runs():
+        left = leftovers.find(suite.settings.home)
+        advice = "`servoir down` ends what is left of an earlier run." if left else ""
+        found = f"does not run; {len(left)} processes of an earlier run are left" if left else "does not run"
+        yield Finding("suite", "warning" if left else "ok", found, advice)
+        return
+    down = [process.name for process in suite.supervisor.processes() if process.state != "RUNNING"]
+    advice = "`servoir logs --service NAME` shows why; `servoir up` starts what is stopped." if down else ""
+    yield Finding("suite", "wrong" if down else "ok", f"does not run: {', '.join(down)}" if down else "runs", advice)

@@ -1,0 +1,104 @@
+"""The suite over HTTP, as its clients see it; every failure becomes a Stop that says what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from cli.errors import Exit, Stop
+
+V3 = "/api/vision/v3"
+_ADVICE = {
+    401: "Set SERVOIR_ADMIN_TOKEN to the suite's token, or call the command as the user who runs the suite.",
+    403: "Set SERVOIR_ADMIN_TOKEN to the suite's token, or call the command as the user who runs the suite.",
+    404: "`servoir models` lists what there is.",
+    409: "A published model does not change: give what is new another release (the last part of its key).",
+    429: "The suite is busy: try again in a moment.",
+    503: "`servoir status` shows what is missing.",
+    504: "`servoir status` shows how long the queues are; --timeout allows more time.",
+}
+
+
+class Gateway:
+    """A suite at *url*; *admin_token* is sent with each change."""
+
+    def __init__(self, url: str, *, admin_token: str = "", timeout_s: float = 60.0) -> None:
+        self.url = url
+        self._changes = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
+        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+
+    def readiness(self) -> dict[str, Any]:
+        """Return what the gateway says of itself, with ``status`` ok, degraded or down; Stop where none answers."""
+        return cast(dict[str, Any], self._send("GET", "/health/ready", allowed=(503,)).json())
+
+    def models(self) -> dict[str, Any]:
+        """Return ``models``, a list of modelinfo, and ``defaults``, a key for each task that has one."""
+        return cast(dict[str, Any], self._send("GET", f"{V3}/models").json())
+
+    def publish(self, modelinfo: Mapping[str, Any]) -> dict[str, Any]:
+        """Publish a model; the same document again is a no-op. Return it as the registry keeps it."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/models", dict(modelinfo)).json())
+
+    def release(self, key: str) -> dict[str, Any]:
+        """Release the model, so that its problem's short key finds it."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/models/{key}/release", {}).json())
+
+    def retire(self, key: str) -> dict[str, Any]:
+        """Retire the model, so that nothing finds it."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/models/{key}/retire", {}).json())
+
+    def set_default(self, task: str, key: str) -> None:
+        """Have the model answer *task* where a request names none."""
+        self._change("PUT", f"{V3}/defaults/{task}", {"key": key})
+
+    def predict(self, pictures: Sequence[Path], *, task: str, key: str = "", timeout_s: float = 0.0) -> dict[str, Any]:
+        """Return the envelope of the answer for *pictures*."""
+        files = [("image", (picture.name, _read(picture))) for picture in pictures]
+        answer = self._send(
+            "POST",
+            f"{V3}/predict/{task}",
+            files=files,
+            data={"q": key} if key else {},
+            headers={"X-Request-Timeout-S": f"{timeout_s:g}"} if timeout_s else {},
+        )
+        return cast(dict[str, Any], answer.json())
+
+    def get(self, path: str, **query: str) -> Any:
+        """Return the JSON at *path*, for admins."""
+        return self._send("GET", path, params=query, headers=self._changes).json()
+
+    def _change(self, method: str, path: str, document: dict[str, Any]) -> httpx.Response:
+        return self._send(method, path, json=document, headers=self._changes)
+
+    def _send(self, method: str, path: str, *, allowed: Sequence[int] = (), **request: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.TimeoutException as error:
+            raise Stop(f"{self.url} did not answer in time", "`servoir status` shows why.", code=Exit.AWAY) from error
+        except httpx.HTTPError as error:
+            advice = "Start it with `servoir up`, or name another with SERVOIR_URL."
+            raise Stop(f"no suite answers at {self.url} ({error})", advice, code=Exit.AWAY) from error
+        if answer.is_error and answer.status_code not in allowed:
+            code = Exit.AWAY if answer.status_code >= 500 else Exit.REFUSED
+            raise Stop(_detail(answer), _ADVICE.get(answer.status_code, ""), code=code)
+        return answer
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise Stop(f"cannot read {picture}: {error.strerror}", "Name an image file.") from error
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Return what a problem+json answer says, with its status and the request's id to look for in the logs."""
+    try:
+        problem = answer.json()
+        detail, request_id = str(problem["detail"]), str(problem.get("request_id", ""))
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.request.url.path} answered {answer.status_code}"
+    return f"{answer.status_code}: {detail}" + (f" (request {request_id})" if request_id else "")

@@ -1,0 +1,160 @@
+"""What runs on this machine: the programs of a suite, with their commands, environments and ports, in their order.
+
+A pure plan: nothing is started or looked up here but where the servers' binaries are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from cli.deployment import Deployment, ModelEntry
+from cli.settings import ROOT, Ports, Settings, as_variables
+from embedded import mongod, nginx, valkey
+
+PARTS = ("mongod", "valkey", "registry", "dispatcher", "gateway", "nginx")
+"""All programs but the model servers, in the order in which they start; the model servers follow."""
+MODEL_SERVER = "model-"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process to keep alive: *ports* are those that it listens on, *stop_s* is how long it may take to end."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    stop_s: int = 10
+
+    @property
+    def place(self) -> int:
+        """Its place in the order of starting; the order of stopping is the reverse."""
+        return PARTS.index(self.name) if self.name in PARTS else len(PARTS)
+
+
+class Served(NamedTuple):
+    """A model of the deployment: its key, its entry, and the folder that its servers read."""
+
+    key: str
+    entry: ModelEntry
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the programs are made from."""
+
+    settings: Settings
+    ports: Ports
+    deployment: Deployment
+    models: Sequence[Served]
+    admin_token: str
+
+    @property
+    def mongo_url(self) -> str:
+        """The MongoDB that the registry writes to."""
+        return self.settings.mongo_url or mongod.url(self.ports.mongo_port)
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis that holds the queue."""
+        return self.settings.redis_url or f"redis://127.0.0.1:{self.ports.redis_port}/0"
+
+    @property
+    def url(self) -> str:
+        """Where the suite answers HTTP."""
+        return f"http://127.0.0.1:{self.ports.http_port}"
+
+
+def programs(plan: Plan) -> list[Program]:
+    """Return every program of *plan*, in the order in which they start; folders that they need are made."""
+    return [*_stores(plan), *_services(plan), *model_servers(plan)]
+
+
+def model_servers(plan: Plan) -> list[Program]:
+    """Return one program for each replica. A replica keeps its port when others are added or taken away."""
+    most = max((served.entry.replicas for served in plan.models), default=0)
+    slots = [(replica, at) for replica in range(most) for at in range(len(plan.models))]
+    return [
+        _model_server(plan, plan.models[at], replica, slot)
+        for slot, (replica, at) in enumerate(slots)
+        if replica < plan.models[at].entry.replicas
+    ]
+
+
+def _stores(plan: Plan) -> Iterator[Program]:
+    data = plan.settings.home / "data"
+    if not plan.settings.mongo_url:
+        folder, port = _folder(data / "mongod"), plan.ports.mongo_port
+        command = mongod.command(port, folder, server=mongod.binary(plan.settings.mongod))
+        yield Program("mongod", command, ports=(port,), stop_s=30)
+    if not plan.settings.redis_url:
+        folder, port = _folder(data / "valkey"), plan.ports.redis_port
+        yield Program("valkey", valkey.command(port, folder), ports=(port,), stop_s=20)
+
+
+def _services(plan: Plan) -> Iterator[Program]:
+    ports = plan.ports
+    registry = {
+        "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{ports.registry_port}",
+        "SERVOIR_MONGO_URL": plan.mongo_url,
+        "SERVOIR_METRICS_PORT": str(ports.registry_metrics_port),
+    }
+    yield _service(plan, "registry", "services.registry", registry, (ports.registry_port, ports.registry_metrics_port))
+    dispatcher = {**_both(plan), "SERVOIR_METRICS_PORT": str(ports.dispatcher_metrics_port)}
+    yield _service(plan, "dispatcher", "services.queue", dispatcher, (ports.dispatcher_metrics_port,), stop_s=30)
+    gateway = {
+        **_both(plan),
+        "SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{ports.gateway_port}",
+        "SERVOIR_ADMIN_TOKEN": plan.admin_token,
+        "SERVOIR_MAX_UPLOAD_BYTES": str(plan.settings.max_upload_bytes),
+    }
+    yield _service(plan, "gateway", "services.gateway", gateway, (ports.gateway_port,), stop_s=40)
+    configuration = nginx.write_configuration(
+        plan.settings.home / "run" / "nginx",
+        http_port=ports.http_port,
+        gateway_ports=[ports.gateway_port],
+        max_upload_bytes=plan.settings.max_upload_bytes,
+    )
+    written = {"SERVOIR_NGINX_SHA256": hashlib.sha256(configuration.read_bytes()).hexdigest()}  # changed: restarted
+    yield Program("nginx", nginx.command(configuration), written, (ports.http_port,))
+
+
+def _model_server(plan: Plan, served: Served, replica: int, slot: int) -> Program:
+    port, metrics_port = plan.ports.model_port + slot, plan.ports.model_metrics_port + slot
+    environment = {
+        "SERVOIR_MODEL": str(served.folder),
+        "SERVOIR_ADDRESS": f"127.0.0.1:{port}",
+        "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{plan.ports.registry_port}",
+        "SERVOIR_METRICS_PORT": str(metrics_port),
+        "SERVOIR_MEMORY_CAP": served.entry.memory_cap,
+        **as_variables(served.entry.settings),
+    }
+    name = f"{MODEL_SERVER}{served.key}-{replica}"
+    return _service(plan, name, "services.model_server", environment, (port, metrics_port), stop_s=40)
+
+
+def _service(
+    plan: Plan, name: str, module: str, environment: dict[str, str], ports: tuple[int, ...], *, stop_s: int = 10
+) -> Program:
+    """Return one of our own services; its *environment* stands over the deployment's settings."""
+    own = {**as_variables(plan.deployment.settings), **environment}
+    own = {"SERVOIR_HOME": str(plan.settings.home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **own}
+    return Program(name, [sys.executable, "-m", module], own, ports, stop_s)
+
+
+def _both(plan: Plan) -> dict[str, str]:
+    return {
+        "SERVOIR_REDIS_URL": plan.redis_url,
+        "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{plan.ports.registry_port}",
+    }
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

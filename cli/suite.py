@@ -1,0 +1,181 @@
+"""A suite on this machine, from its configuration to running programs and published models."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+import msgspec
+
+from chassis.settings import environment
+from cli import admin_token, leftovers, ports, waiting
+from cli.deployment import Deployment, ModelEntry, ports_of, read_deployment
+from cli.errors import Exit, Stop
+from cli.gateway import Gateway
+from cli.model_folder import read_model_folder
+from cli.output import step
+from cli.programs import MODEL_SERVER, Plan, Program, Served, programs
+from cli.settings import ROOT, Settings
+from cli.store import Store
+from cli.supervision import Supervisor
+from demo.models import MODELS as DEMO_MODELS
+from embedded import Missing, mongod
+
+_START_S = 60.0
+_MODEL_START_S = 300.0
+_STOP_S = 120.0
+
+
+class Suite:
+    """The suite that the settings and their servoir.yaml describe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.home / "store")
+        self.supervisor = Supervisor(settings.home)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """What servoir.yaml says."""
+        return read_deployment(self.settings.config)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The suite over HTTP, at SERVOIR_URL where that is set."""
+        url = self.settings.url or f"http://127.0.0.1:{ports_of(self.deployment, environment()).http_port}"
+        return Gateway(url, admin_token=admin_token.read(self.settings))
+
+    def plan(self, entries: Sequence[ModelEntry] | None = None) -> Plan:
+        """Return the plan of everything; *entries* stand for the models that servoir.yaml names."""
+        models = [self._served(entry) for entry in (self.deployment.models if entries is None else entries)]
+        listening = ports_of(self.deployment, environment())
+        return Plan(self.settings, listening, self.deployment, models, admin_token.make(self.settings))
+
+    def get_models(self) -> None:
+        """Bring every model that servoir.yaml names into the store; demo models are made where they are not there."""
+        for entry in self.deployment.models:
+            key = self._key(entry)
+            if entry.model not in DEMO_MODELS:
+                self.store.add(read_model_folder(self._folder(entry)))
+            elif self.store.find(key) is None:
+                with step(f"model {key}: fetched, converted, checked"):
+                    self.store.add(read_model_folder(self._made(key)))
+
+    def start(self, plan: Plan) -> None:
+        """Start everything of *plan* that does not run, publish its models, and return when all of it serves."""
+        try:
+            wanted = programs(plan)
+        except Missing as missing:
+            raise Stop(str(missing), "Then start again.", code=Exit.NOT_READY) from missing
+        self._configure(wanted)
+        self._start_stores(plan)
+        self._start_services(plan)
+        self.publish(plan.models)
+        self.start_model_servers(wanted)
+
+    def publish(self, models: Sequence[Served]) -> None:
+        """Publish and release *models*; the first of each task is the default, if its entry does not forbid it."""
+        with step(f"published: {', '.join(served.key for served in models) or 'no model'}"):
+            tasks: set[str] = set()
+            for served in models:
+                model = self.gateway.publish(read_model_folder(served.folder).modelinfo)
+                if model["status"] != "released":
+                    self.gateway.release(served.key)
+                if served.entry.default and model["task"] not in tasks:
+                    tasks.add(model["task"])
+                    self.gateway.set_default(model["task"], served.key)
+
+    def start_model_servers(self, wanted: Sequence[Program]) -> None:
+        """Start the model servers among *wanted*, all at once, and return when all of them serve."""
+        servers = [program for program in wanted if program.name.startswith(MODEL_SERVER)]
+        for program in servers:
+            self.supervisor.start(program.name)
+        for program in servers:
+            port, metrics_port = program.ports
+            with step(f"{program.name} serves on 127.0.0.1:{port}"):
+                self._wait(program.name, partial(waiting.model_is_served, metrics_port), timeout_s=_MODEL_START_S)
+
+    def entries_now(self) -> dict[str, ModelEntry]:
+        """Return servoir.yaml's models by key, with as many replicas as they have at this moment."""
+        names = [process.name for process in self.supervisor.processes()] if self.supervisor.runs() else []
+        entries = {self._key(entry): entry for entry in self.deployment.models}
+        running = {key: sum(name.rpartition("-")[0] == f"{MODEL_SERVER}{key}" for name in names) for key in entries}
+        return {key: msgspec.structs.replace(entry, replicas=running[key]) for key, entry in entries.items()}
+
+    def apply_model_servers(self, entries: Sequence[ModelEntry]) -> None:
+        """Make the model servers those that *entries* say, while everything else runs on."""
+        wanted = programs(self.plan(entries))
+        self._configure(wanted)
+        self.start_model_servers(wanted)
+
+    def stop(self) -> int:
+        """Stop everything, last started first; return how many processes had to be ended one by one."""
+        if self.supervisor.runs():
+            processes = leftovers.find(self.settings.home)
+            self.supervisor.shut_down()
+            leftovers.wait(processes, _STOP_S)
+        return leftovers.end(self.settings.home)
+
+    # -- the steps of a start ----------------------------------------------------------------------
+
+    def _configure(self, wanted: Sequence[Program]) -> None:
+        """Tell the supervisor what is wanted, once the ports of what does not run yet are known to be free."""
+        running = {process.name for process in self.supervisor.processes()} if self.supervisor.runs() else set()
+        if not running:
+            leftovers.end(self.settings.home)
+        ports.check_free(program for program in wanted if program.name not in running)
+        self.supervisor.configure(wanted)
+
+    def _start_stores(self, plan: Plan) -> None:
+        if not self.settings.mongo_url:
+            port = plan.ports.mongo_port
+            with step(f"MongoDB on 127.0.0.1:{port}"):
+                self._start("mongod", lambda: waiting.listens(port))
+                mongod.initiate(port)
+        if not self.settings.redis_url:
+            port = plan.ports.redis_port
+            with step(f"Valkey on 127.0.0.1:{port}"):
+                self._start("valkey", lambda: waiting.redis_answers(port))
+
+    def _start_services(self, plan: Plan) -> None:
+        listening = plan.ports
+        with step(f"registry on 127.0.0.1:{listening.registry_port}"):
+            self._start("registry", lambda: waiting.listens(listening.registry_port))
+        with step("dispatcher"):
+            self._start("dispatcher", lambda: waiting.listens(listening.dispatcher_metrics_port))
+        with step(f"gateways, behind nginx, on {plan.url}"):
+            self.supervisor.start("nginx")
+            self._start("gateway", lambda: waiting.listens(listening.gateway_port))
+            self._wait("nginx", lambda: waiting.http_answers(f"{plan.url}/health/ready"), timeout_s=_START_S)
+
+    def _start(self, name: str, serves: waiting.Condition) -> None:
+        self.supervisor.start(name)
+        self._wait(name, serves, timeout_s=_START_S)
+
+    def _wait(self, name: str, serves: waiting.Condition, *, timeout_s: float) -> None:
+        waiting.wait_for(self.supervisor, name, serves, timeout_s=timeout_s)
+
+    # -- models ------------------------------------------------------------------------------------
+
+    def _served(self, entry: ModelEntry) -> Served:
+        key = self._key(entry)
+        return Served(key, entry, self.store.folder(key))
+
+    def _key(self, entry: ModelEntry) -> str:
+        """Return the key of an entry's model: a demo model's own, a folder's by the file that describes it."""
+        return entry.model if entry.model in DEMO_MODELS else read_model_folder(self._folder(entry)).key
+
+    def _folder(self, entry: ModelEntry) -> Path:
+        return self.settings.config.parent / Path(entry.model).expanduser()
+
+    def _made(self, key: str) -> Path:
+        """Return the folder of a demo model, made by a process of its own: TensorFlow stays out of this one."""
+        cache = self.settings.cache_folder
+        command = [sys.executable, "-m", "demo", "--cache", str(cache), key]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if answer.returncode:
+            raise Stop(answer.stderr.strip()[-2000:], f"What was fetched is kept in {cache}: start again.")
+        return Path(answer.stdout.strip().splitlines()[-1])

@@ -1,0 +1,183 @@
+"""The supervisor (supervisord) that keeps a suite's programs alive: its configuration, its start, and its orders.
+
+It is told through a socket of the filesystem that only this user may use. A program that ends is started again, after
+a second, then two, then three …
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from chassis.settings import environment
+from cli.errors import Exit, Stop
+from cli.programs import Program
+from cli.settings import ROOT
+
+MARK = "SERVOIR_SUITE"
+"""Each process of a suite has this in its environment: the suite's home."""
+
+LONGEST_SOCKET_PATH = 100
+MOST_RESTARTS = 1_000_000
+_START_S = 15.0
+
+
+class Process(NamedTuple):
+    """A program as the supervisor sees it; *state* is RUNNING, STARTING, BACKOFF, STOPPED, EXITED or FATAL."""
+
+    name: str
+    state: str
+    pid: int
+    running_s: float
+    detail: str
+
+
+class Supervisor:
+    """The supervisor of the suite in *home*."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.logs = home / "logs"
+        self._folder = home / "run"
+        self._socket = self._folder / "supervisor.sock"
+        self._configuration = self._folder / "supervisord.conf"
+
+    def runs(self) -> bool:
+        """Return whether it answers."""
+        try:
+            self._orders().getState()
+        except (OSError, xmlrpc.client.Error):
+            return False
+        return True
+
+    def pid(self) -> int:
+        """Return its process id."""
+        return cast(int, self._orders().getPID())
+
+    def configure(self, programs: Sequence[Program]) -> None:
+        """Make *programs* those that it knows: start it where it does not run, else stop what is no longer wanted.
+
+        No program is started by this. One whose command or environment has changed is stopped.
+        """
+        if len(str(self._socket)) > LONGEST_SOCKET_PATH:
+            raise Stop(f"the path {self._socket} is too long for a socket", "Choose a shorter SERVOIR_HOME.")
+        for folder in (self._folder, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._configuration.touch(mode=0o600)
+        self._configuration.write_text(self._text(programs), encoding="utf-8")
+        if self.runs():
+            self._reload()
+        else:
+            self._start()
+
+    def start(self, name: str) -> None:
+        """Start a program that it knows, if it does not run; does not wait for it."""
+        if self.process(name).state not in ("RUNNING", "STARTING"):
+            self._orders().startProcess(name, False)
+
+    def stop(self, name: str) -> None:
+        """Stop a program, and return when it has ended."""
+        if self.process(name).state in ("RUNNING", "STARTING", "BACKOFF"):
+            self._orders().stopProcess(name, True)
+
+    def processes(self) -> list[Process]:
+        """Return every program that it knows."""
+        return [_process(info) for info in cast(list[dict[str, Any]], self._orders().getAllProcessInfo())]
+
+    def process(self, name: str) -> Process:
+        """Return the program *name*."""
+        return _process(cast(dict[str, Any], self._orders().getProcessInfo(name)))
+
+    def shut_down(self) -> None:
+        """Have it stop all programs, last started first, and end itself; does not wait."""
+        self._orders().shutdown()
+
+    def log_file(self, name: str) -> Path:
+        """Return where the program's output goes."""
+        return self.logs / f"{name}.log"
+
+    def _orders(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
+        environ = {**environment(), MARK: str(self._home)}
+        answer = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+        until = time.monotonic() + _START_S
+        while answer.returncode == 0 and time.monotonic() < until:
+            if self.runs():
+                return
+            time.sleep(0.05)
+        said = (answer.stdout + answer.stderr).strip()
+        raise Stop(f"the supervisor does not start: {said}", f"See {self.logs}/supervisord.log.", code=Exit.NOT_READY)
+
+    def _reload(self) -> None:
+        orders = self._orders()
+        ((added, changed, removed),) = orders.reloadConfig()
+        for name in [*changed, *removed]:
+            self.stop(name)
+            orders.removeProcessGroup(name)
+        for name in [*added, *changed]:
+            orders.addProcessGroup(name)
+
+    def _text(self, programs: Iterable[Program]) -> str:
+        head = _section(
+            "supervisord",
+            logfile=self.logs / "supervisord.log",
+            pidfile=self._folder / "supervisord.pid",
+            childlogdir=self.logs,
+            directory=ROOT,
+            minfds=1024,
+        )
+        control = _section("unix_http_server", file=self._socket, chmod="0700")
+        factory = "supervisor.rpcinterface:make_main_rpcinterface"
+        rpc = _section("rpcinterface:supervisor", **{"supervisor.rpcinterface_factory": factory})
+        bodies = [self._program(program) for program in programs]
+        return "\n".join([head, control, rpc, *bodies])
+
+    def _program(self, program: Program) -> str:
+        return _section(
+            f"program:{program.name}",
+            command=shlex.join(program.command),
+            environment=",".join(_assignment(name, value) for name, value in program.environment.items()),
+            directory=ROOT,
+            autostart="false",
+            autorestart="true",
+            startsecs=1,
+            startretries=MOST_RESTARTS,
+            stopwaitsecs=program.stop_s,
+            killasgroup="true",
+            redirect_stderr="true",
+            stdout_logfile=self.log_file(program.name),
+            stdout_logfile_maxbytes="20MB",
+            stdout_logfile_backups=2,
+            priority=program.place,
+        )
+
+
+def _section(title: str, **values: object) -> str:
+    """Return a section of its configuration, in which ``%`` is special."""
+    lines = [f"{name}={value}".replace("%", "%%") for name, value in values.items()]
+    return "\n".join([f"[{title}]", *lines, ""])
+
+
+def _assignment(name: str, value: str) -> str:
+    """Return ``NAME="value"`` as its parser reads it, which knows two quotes and no escapes."""
+    quote = "'" if '"' in value else '"'
+    if quote in value or "\n" in value:
+        raise Stop(f"{name}: a value with a line break, or both kinds of quotes, cannot be handed on")
+    return f"{name}={quote}{value}{quote}"
+
+
+def _process(info: dict[str, Any]) -> Process:
+    running_s = float(info["now"] - info["start"]) if info["statename"] == "RUNNING" else 0.0
+    return Process(info["name"], info["statename"], info["pid"], running_s, info["spawnerr"] or info["description"])
