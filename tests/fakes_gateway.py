@@ -12,7 +12,7 @@ import msgspec
 
 from chassis.errors import BadRequest, NotFound, ServoirError
 from chassis.rpc import registry_pb2 as pb
-from services.queue.client import Answer
+from services.queue.client import Answer, QuarantinedItem, QueueView
 from services.registry.client import Modelinfo
 
 RECT = {
@@ -57,9 +57,8 @@ class FakeQueue:
 
     def close(self) -> None: ...
 
-    def ping(self) -> None:
-        if self.away:
-            raise self.away
+    def ready(self) -> bool:
+        return self.away is None
 
     def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
         self.calls.append({"payloads": list(payloads), **how})
@@ -68,6 +67,33 @@ class FakeQueue:
         if self.gate:
             self.gate.wait(30)
         return [self.answer_to(payload) for payload in payloads]
+
+
+class FakeOperator:
+    """Shows the queues and quarantines that it was given."""
+
+    def __init__(self, views: Sequence[QueueView] = (), items: Sequence[QuarantinedItem] = ()) -> None:
+        self.views = list(views)
+        self.items = list(items)
+
+    def close(self) -> None: ...
+
+    def overview(self) -> list[QueueView]:
+        return self.views
+
+    def quarantine(self, model: str, *, most: int = 100) -> list[QuarantinedItem]:
+        return [item for item in self.items if item.model == model][:most]
+
+    def quarantined(self, model: str, id: str) -> QuarantinedItem:
+        for item in self.quarantine(model):
+            if item.id == id:
+                return item
+        raise NotFound(f"no such item in the quarantine of {model}: {id}")
+
+    def drop(self, model: str, ids: list[str] | None = None) -> int:
+        gone = [item for item in self.quarantine(model) if ids is None or item.id in ids]
+        self.items = [item for item in self.items if item not in gone]
+        return len(gone)
 
 
 class FakeCatalogue:

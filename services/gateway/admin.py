@@ -21,11 +21,10 @@ class _Default(msgspec.Struct, forbid_unknown_fields=True):
     key: str
 
 
-def require_admin() -> str:
-    """Return who is asking, for the registry's history; raises where this caller may not change anything.
+def require_admin() -> None:
+    """Raise where this caller may not see what concerns operators only.
 
-    Without a token set, only a gateway that is bound to loopback takes changes. A change is JSON, so that a page of
-    another origin cannot send it unasked.
+    Without a token set, that is open where the gateway is bound to loopback, and closed elsewhere.
     """
     settings = parts().settings
     if settings.admin_token:
@@ -33,7 +32,15 @@ def require_admin() -> str:
         if not hmac.compare_digest(given.encode(), settings.admin_token.encode()):
             raise Unauthorized("this needs the admin token: Authorization: Bearer …")
     elif not settings.on_loopback:
-        raise Forbidden("changes are off: no SERVOIR_ADMIN_TOKEN is set, and this gateway is not bound to loopback")
+        raise Forbidden("this is closed: no SERVOIR_ADMIN_TOKEN is set, and this gateway is not bound to loopback")
+
+
+def require_change() -> str:
+    """Return who is asking, for the registry's history; raises where this caller may not change anything.
+
+    A change is sent as JSON, so that a page of another origin cannot send it unasked.
+    """
+    require_admin()
     if request.mimetype != "application/json":
         raise UnsupportedMedia("send a change as Content-Type: application/json")
     return request.headers.get("X-Actor", "")[:100] or "admin"
@@ -42,7 +49,7 @@ def require_admin() -> str:
 @v3.post("/models")
 def publish() -> Response:
     """Publish a model: its modelinfo as JSON. The same document again is a no-op."""
-    actor = require_admin()
+    actor = require_change()
     model = parts().registry.publish(parse_modelinfo(request.get_data()), actor=actor)
     return json_response(model, 201)
 
@@ -50,13 +57,13 @@ def publish() -> Response:
 @v3.post("/models/<key>/<any(release, retire):move>")
 def set_status(key: str, move: str) -> Response:
     """Release a model, so that its problem's short key finds it, or retire it, so that nothing does."""
-    return json_response(parts().registry.set_status(key, _STATUS[move], actor=require_admin()))
+    return json_response(parts().registry.set_status(key, _STATUS[move], actor=require_change()))
 
 
 @v3.put("/defaults/<task>")
 def set_default(task: str) -> Response:
     """Name the model that answers *task* where a request names none: ``{"key": "<org>-<problem>[-<rel>]"}``."""
-    actor = require_admin()
+    actor = require_change()
     if task not in TASKS:
         raise BadRequest(f"no such task: say one of {', '.join(TASKS)}")
     try:

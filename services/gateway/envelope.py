@@ -5,6 +5,7 @@ A prediction's shapes are spliced in as the bytes that the model server wrote; o
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -89,15 +90,19 @@ def _file(outcome: Outcome, attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _prediction_id() -> str:
+    return f"pred-{uuid.UUID(int=random.getrandbits(128), version=4)}"
+
+
 def _attributes_v2(outcome: Outcome) -> dict[str, Any]:
-    name = f"pred-{uuid.uuid4()}"
+    name = _prediction_id()
     if outcome.prediction is None:
         return {"uuid": name, "error": outcome.problem.detail if outcome.problem else ""}
     return {"width": outcome.prediction.width, "height": outcome.prediction.height, "uuid": name}
 
 
 def _attributes_v3(outcome: Outcome) -> dict[str, Any]:
-    name = f"pred-{uuid.uuid4()}"
+    name = _prediction_id()
     found = outcome.prediction
     if found is None:
         return {"uuid": name}

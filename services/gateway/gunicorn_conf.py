@@ -50,7 +50,7 @@ worker_connections = 1000 + _settings.gateway_threads
 backlog = 2048
 keepalive = 75
 timeout = 60
-graceful_timeout = _settings.graceful_timeout_s
+graceful_timeout = int(_settings.graceful_timeout_s)
 logger_class = JsonLogger
 limit_request_line = 4094
 limit_request_fields = 64
@@ -80,7 +80,7 @@ def child_exit(server: Any, worker: Any) -> None:
     """Forget a dead process's live figures."""
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(worker.pid, _metrics_folder)
+    multiprocess.mark_process_dead(worker.pid, _metrics_folder)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:

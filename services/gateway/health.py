@@ -30,11 +30,7 @@ def ready() -> Response:
 
 
 def _redis() -> str:
-    try:
-        parts().queue.ping()
-    except ServoirError as error:
-        return error.detail
-    return "ok"
+    return "ok" if parts().queue.ready() else "the queue is away"
 
 
 def _registry() -> str:
@@ -60,5 +56,5 @@ def metrics() -> Response:
     folder = parts().settings.gateway_metrics_folder
     if folder:
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry, folder)
+        multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

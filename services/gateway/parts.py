@@ -8,7 +8,7 @@ from flask import current_app
 
 from services.gateway.settings import Settings
 from services.gateway.uploads import UploadClock
-from services.queue.client import QueueClient
+from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import ModelCatalogue, RegistryClient
 
 EXTENSION = "servoir"
@@ -19,6 +19,7 @@ class Parts(NamedTuple):
 
     settings: Settings
     queue: QueueClient
+    operator: QueueOperator
     models: ModelCatalogue
     registry: RegistryClient
     clock: UploadClock

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from chassis.errors import Unavailable
 from services.gateway.settings import Settings
-from services.queue.client import QueueClient
+from services.queue.client import QueueOperator
 
 
 class CannotStart(Exception):
@@ -39,13 +39,13 @@ def _await(answers: Callable[[str], bool], where: str, until: float, otherwise: 
 
 
 def _redis(url: str) -> bool:
-    client = QueueClient(url)
+    operator = QueueOperator(url)
     try:
-        client.ping()
+        operator.models()
     except Unavailable:
         return False
     finally:
-        client.close()
+        operator.close()
     return True
 
 

@@ -68,7 +68,7 @@ class UploadClock:
         while not self._stopped.wait(min(1.0, self._timeout_s / 4)):
             now = time.monotonic()
             for connection, end in list(self._ends.items()):
-                if end < now and self._ends.pop(connection, None):
+                if end < now and self._ends.pop(connection, 0.0):
                     with suppress(OSError):  # it has gone by itself
                         connection.shutdown(SHUT_RD)
 
@@ -79,7 +79,7 @@ def read_body(request: Request, clock: UploadClock, *, max_bytes: int) -> bytes:
     BadRequest for a body that ends before its Content-Length, UnsupportedMedia for a compressed one: nothing is
     ever unpacked here, so nothing can swell.
     """
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMedia("send the body as it is, without Content-Encoding")
     length = request.content_length
     if length is not None and length > max_bytes:
@@ -106,7 +106,7 @@ def _read(stream: Any, length: int | None, max_bytes: int) -> bytes:
 
 def read_form(request: Request, clock: UploadClock, settings: Settings) -> Form:
     """Return the images (parts named ``image``) and fields of *request*; an unusable image carries its error."""
-    boundary = boundary_of(request.headers.get("Content-Type", ""))
+    boundary = boundary_of(request.environ.get("CONTENT_TYPE", ""))
     body = read_body(request, clock, max_bytes=settings.max_upload_bytes)
     parts = parts_of(body, boundary, max_parts=settings.max_parts)
     files = [part for part in parts if part.name == "image"]

@@ -11,12 +11,14 @@ from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest
 from chassis.rpc.registry_pb2 import UsageRow
+from services.gateway.admin import require_admin
 from services.gateway.models import json_response
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import percentile_s
 
 v3 = Blueprint("usage", __name__, url_prefix=V3)
+v3.before_request(require_admin)
 _PERCENTILES = {"latency_p50_s": 0.5, "latency_p95_s": 0.95, "latency_p99_s": 0.99}
 
 

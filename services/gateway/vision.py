@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Request, Response, g, jsonify, request
 
 from chassis.errors import BadRequest
 from services.gateway import envelope, instruments
@@ -69,16 +69,16 @@ def predict_v2(task: str = "bbox") -> Response:
 
 
 def _predict(task: str, version: int) -> Response:
-    gateway = parts()
-    timeout_s = _asked_timeout_s(gateway.settings.max_predict_timeout_s)
-    idempotency_key = _idempotency_key()
-    form = read_form(request, gateway.clock, gateway.settings)
-    model = gateway.models.find(_key(form), task)
-    g.model_key = model.key
+    gateway, about, asked = parts(), g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    timeout_s = _asked_timeout_s(asked, gateway.settings.max_predict_timeout_s)
+    idempotency_key = _idempotency_key(asked)
+    form = read_form(asked, gateway.clock, gateway.settings)
+    model = gateway.models.find(_key(form, asked), task)
+    about.model_key = model.key
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = timeout_s - (read_at - g.started)
-    outcomes = predict(gateway.queue, form.images, Call(model, task, g.request_id, left_s, idempotency_key))
+    left_s = timeout_s - (read_at - about.started)
+    outcomes = predict(gateway.queue, form.images, Call(model, task, about.request_id, left_s, idempotency_key))
     predicted_at = time.monotonic()
     instruments.count_images(model.key, outcomes)
     problem = worst(outcomes)
@@ -86,11 +86,11 @@ def _predict(task: str, version: int) -> Response:
         several = {o.key: o.problem for o in outcomes if o.problem} if len(outcomes) > 1 else None
         return problem_response(problem, problems=several)
     result = envelope.result_v3(outcomes) if version == 3 else envelope.result_v2(outcomes)
-    clock = envelope.Clock(g.started, read_at, predicted_at, time.monotonic())
+    clock = envelope.Clock(about.started, read_at, predicted_at, time.monotonic())
     if version == 2:
         return _json(envelope.envelope_v2(model, result, clock))
     return _json(
-        envelope.envelope_v3(model, result, clock, task=task, request_id=g.request_id, slowest=slowest(outcomes))
+        envelope.envelope_v3(model, result, clock, task=task, request_id=about.request_id, slowest=slowest(outcomes))
     )
 
 
@@ -98,14 +98,14 @@ def _json(body: bytes) -> Response:
     return Response(body, mimetype="application/json")
 
 
-def _key(form: Form) -> str | None:
+def _key(form: Form, request: Request) -> str | None:
     """Return ``q`` from the form or the query; an empty one is as good as none."""
     return form.fields.get("q") or request.args.get("q") or None
 
 
-def _asked_timeout_s(longest_s: float) -> float | None:
+def _asked_timeout_s(request: Request, longest_s: float) -> float | None:
     """Return the deadline that the request asks for, None where it asks for none."""
-    text = request.headers.get("X-Request-Timeout-S")
+    text = request.environ.get("HTTP_X_REQUEST_TIMEOUT_S")
     if text is None:
         return None
     try:
@@ -117,8 +117,8 @@ def _asked_timeout_s(longest_s: float) -> float | None:
     return timeout_s
 
 
-def _idempotency_key() -> str:
-    key = request.headers.get("Idempotency-Key", "")
+def _idempotency_key(request: Request) -> str:
+    key: str = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
     if key and not _IDEMPOTENCY_KEY(key):
         raise BadRequest("Idempotency-Key: 1 to 128 visible ASCII characters")
     return key

@@ -7,8 +7,10 @@ from flask import Flask
 from chassis import logs
 from chassis.settings import load
 from services.gateway.app import create_app
+from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.queue.client import QueueClient
+from services.gateway.uploads import UploadClock
+from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import ModelCatalogue, RegistryClient
 
 
@@ -16,10 +18,15 @@ def build() -> Flask:
     """Return the application over clients that are started."""
     settings = load(Settings)
     logs.configure("gateway", settings.log_level)
-    queue = QueueClient(settings.redis_url)
-    models = ModelCatalogue(settings.registry_address)
-    registry = RegistryClient(settings.registry_address)
-    queue.start()
-    models.start()
-    models.wait(settings.start_timeout_s)
-    return create_app(settings, queue, models, registry)
+    parts = Parts(
+        settings=settings,
+        queue=QueueClient(settings.redis_url),
+        operator=QueueOperator(settings.redis_url),
+        models=ModelCatalogue(settings.registry_address),
+        registry=RegistryClient(settings.registry_address),
+        clock=UploadClock(settings.upload_timeout_s),
+    )
+    parts.queue.start()
+    parts.models.start()
+    parts.models.wait(settings.start_timeout_s)
+    return create_app(parts)

@@ -10,8 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from services.gateway.app import close, create_app
+from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from tests.fakes_gateway import FakeCatalogue, FakeQueue, FakeRegistry, model
+from services.gateway.uploads import UploadClock
+from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
 
 
 @dataclass
@@ -27,12 +29,22 @@ class Gateway:
             bbox="acme-coco_things-1",
         )
     )
+    operator: FakeOperator = field(default_factory=FakeOperator)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     apps: list[Flask] = field(default_factory=list)
 
     @property
     def client(self) -> FlaskClient:
-        app = create_app(self.settings, self.queue, self.models, self.registry)  # type: ignore[arg-type]
+        app = create_app(
+            Parts(
+                self.settings,
+                queue=self.queue,  # type: ignore[arg-type]
+                operator=self.operator,  # type: ignore[arg-type]
+                models=self.models,  # type: ignore[arg-type]
+                registry=self.registry,  # type: ignore[arg-type]
+                clock=UploadClock(self.settings.upload_timeout_s),
+            )
+        )
         self.apps.append(app)
         return app.test_client()
 

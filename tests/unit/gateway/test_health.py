@@ -57,7 +57,7 @@ def test_requests_and_images_are_counted_by_route_model_and_status(gateway: Gate
 
     text = client.get("/metrics").text
 
-    assert 'servoir_gateway_requests_total{route="vision_v3.predict_v3",status="200"}' in text
+    assert 'servoir_gateway_request_seconds_count{route="vision_v3.predict_v3",status="200"}' in text
     assert 'servoir_gateway_images_total{model="acme-coco_things-1",status="415"}' in text
     assert "servoir_gateway_request_seconds_bucket" in text
 
