@@ -5,7 +5,9 @@ Traces are float arrays [N,2] of x and y in the mask's pixels, from the bottom o
 
 from __future__ import annotations
 
-from typing import Annotated
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import cv2
 import msgspec
@@ -18,7 +20,8 @@ class TraceConfig(ImageInput, frozen=True, kw_only=True):
     """Which traces count, and when two are one line; lengths in pixels of the mask.
 
     *min_length* is what a whole line must reach, end to end. A gap between two dashes is bridged where it is at most
-    *max_gap* times as long as both together and turns by at most *max_turn_deg* from either.
+    *max_gap* times as long as both together, times the sine of its slope (flat lines are far away, and close to each
+    other), and turns by at most *max_turn_deg* from either.
     """
 
     min_length: Annotated[float, msgspec.Meta(ge=0.0)] = 20.0
@@ -29,25 +32,81 @@ class TraceConfig(ImageInput, frozen=True, kw_only=True):
 
 
 _SHORTEST_DASH = 4.0
+_LOWEST_FORK = 20
+_FORKED_SHARE = 0.3
+_TOUCHING = 3.0
+
+
+class Run(NamedTuple):
+    """Pixels of one line in one row: *start* up to, not with, *end*."""
+
+    row: int
+    start: int
+    end: int
 
 
 def traces(mask: np.ndarray, config: TraceConfig) -> list[np.ndarray]:
     """Return the lines in bool *mask* [H,W], the longest first, each simplified."""
-    count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    dashes = [trace for number in range(1, count) if _length(trace := _trace(numbers == number)) >= _SHORTEST_DASH]
+    dashes = [trace for strand in _dashes(mask) if _length(trace := _trace(strand)) >= _SHORTEST_DASH]
     lines = [line for line in _joined(dashes, config) if _length(line) >= config.min_length]
     lines.sort(key=_length, reverse=True)
     return [_simplified(line, config.simplify) for line in lines[: config.max_regions]]
 
 
-def _trace(inside: np.ndarray) -> np.ndarray:
-    """Return the middle line of one connected part: row by row where it is taller than wide, else column by column."""
-    rows, columns = np.nonzero(inside)
-    upright = np.ptp(rows) >= np.ptp(columns)
-    along, across = (rows, columns) if upright else (columns, rows)
-    steps = np.unique(along)
-    middles = np.bincount(along, across)[steps] / np.bincount(along)[steps]
-    line = np.stack([middles, steps] if upright else [steps, middles], axis=1).astype(np.float64)
+def _dashes(mask: np.ndarray) -> Iterator[list[Run]]:
+    """Yield the connected parts of *mask* as their runs, the lowest first; those that meet at the horizon, apart.
+
+    Only a part that has two arms for much of its height is taken apart: a flat line is ragged, and would be splintered.
+    """
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    for number in range(1, count):
+        left, top, width, height, _area = stats[number].tolist()
+        inside = numbers[top : top + height, left : left + width] == number
+        runs = [Run(row + top, start + left, end + left) for row, start, end in _runs(inside)]
+        forked = height >= _LOWEST_FORK and len(runs) - height > _FORKED_SHARE * height
+        yield from _strands(runs) if forked else [runs]
+
+
+def _strands(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return *runs* (the lowest first) as strands that neither fork nor merge on the way up."""
+    found: list[list[Run]] = []
+    below: list[list[Run]] = []
+    for _, row in itertools.groupby(runs, key=lambda run: run.row):
+        here = list(row)
+        touching = [[strand for strand in below if _touch(strand[-1], run)] for run in here]
+        now = []
+        for run, under in zip(here, touching, strict=True):
+            if len(under) == 1 and sum(other == under for other in touching) == 1:
+                under[0].append(run)
+                now.append(under[0])
+            else:
+                now.append([run])
+                found.append(now[-1])
+        below = now
+    return found
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int, int]]:
+    """Return row, start and end of all runs of *mask*, row by row from the bottom."""
+    edges = np.diff(np.pad(mask[::-1].astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    return list(zip((len(mask) - 1 - rows).tolist(), starts.tolist(), ends.tolist(), strict=True))
+
+
+def _touch(lower: Run, upper: Run) -> bool:
+    return lower.row == upper.row + 1 and lower.start <= upper.end and upper.start <= lower.end
+
+
+def _trace(strand: list[Run]) -> np.ndarray:
+    """Return the middle line of *strand*: row by row where it is taller than wide, else column by column."""
+    rows, starts, ends = np.asarray(strand).T
+    if len(rows) >= ends.max() - starts.min():
+        return np.stack([(starts + ends - 1) / 2, rows], axis=1).astype(np.float64)
+    columns = np.concatenate([np.arange(start, end) for _, start, end in strand])
+    steps = np.unique(columns)
+    middles = np.bincount(columns, np.repeat(rows, ends - starts))[steps] / np.bincount(columns)[steps]
+    line = np.stack([steps, middles], axis=1).astype(np.float64)
     return line if line[0, 1] >= line[-1, 1] else line[::-1]
 
 
@@ -64,9 +123,10 @@ def _gap(near: np.ndarray, far: np.ndarray, config: TraceConfig) -> float | None
     """Return how long the gap from the end of *near* to the start of *far* is; None where they are not one line."""
     gap = far[0] - near[-1]
     length = float(np.linalg.norm(gap))
-    if gap[1] > 1.0 or length > config.max_gap * (_length(near) + _length(far)):
-        return None
     whole = far[-1] - near[0]
+    steepness = abs(float(whole[1])) / max(float(np.linalg.norm(whole)), 1e-9)
+    if gap[1] > 1.0 or length > _TOUCHING + config.max_gap * steepness * (_length(near) + _length(far)):
+        return None
     turns = (_turn_deg(near[-1] - near[0], whole), _turn_deg(far[-1] - far[0], whole))
     return length if max(turns) <= config.max_turn_deg else None
 
