@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.model_server.engines.engine import Engine, EngineOptions, TensorSpec
-from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
+from services.model_server.exits import BadModelFolder, CannotServe, LoadFailed, MissingPackage
 
 __all__ = ["ENGINES", "Engine", "EngineOptions", "TensorSpec", "open_engine"]
 
@@ -33,7 +33,7 @@ ENGINES: dict[str, Door] = {
 
 
 def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptions) -> Engine:
-    """Return the model in *files* loaded; raises BadModelFolder, MissingPackage, LoadFailed, or MemoryError."""
+    """Return the model in *files* loaded; raises CannotServe (exits.py), or MemoryError."""
     door = ENGINES.get(framework_type)
     if door is None:
         raise BadModelFolder(f"unknown framework_type {framework_type!r}: one of {', '.join(sorted(ENGINES))}")
@@ -44,7 +44,7 @@ def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptio
     except ImportError as error:
         needs = f"framework_type {framework_type!r} needs a package that is not installed ({error.name or error})"
         raise MissingPackage(f"{needs}: pip install 'servoir[{door.extra}]'") from error
-    except (MemoryError, BadModelFolder, LoadFailed):
+    except (MemoryError, CannotServe):
         raise
     except Exception as error:
         raise LoadFailed(f"{framework_type} could not load the model: {error}") from error
