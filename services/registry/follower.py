@@ -59,6 +59,7 @@ class Follower:
             self._stopped.wait(_RETRY_S)
 
     def _load(self) -> None:
+        self._store.there = True
         self._models.reload()
         self._leases.load(self._store.leases())
         self._there.set()
@@ -69,14 +70,16 @@ class Follower:
         if self._there.is_set():
             log.error("mongodb_lost", reason=reason)
         self._there.clear()
+        self._store.there = False
         MONGODB_UP.set(0)
-        self._leases.store_lost()
 
     def _take(self, changes: Changes) -> None:
         while not self._stopped.is_set():
+            asked_at = self._leases.clock()
             change = changes.next()
             if change is not None:
                 self._tell(change)
+            self._leases.heard(asked_at)
 
     def _tell(self, change: Change) -> None:
         if change.collection == "leases":

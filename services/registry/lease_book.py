@@ -38,16 +38,16 @@ class LeaseBook:
     """Takes announcements and answers from memory, whether MongoDB is there or not.
 
     One thread ends leases when their time is over, another writes to MongoDB what has changed since its last write.
-    ``feed`` gives all live leases after each change.
+    ``feed`` gives all live leases after each change; ``clock`` is the one that leases end by.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._table = LeaseTable()
         self._unwritten = Unwritten({}, set(), {})
         self._stopped = False
-        self._store_there = True
+        self._heard = clock()
         self._changed = threading.Condition()
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -75,7 +75,7 @@ class LeaseBook:
             outlived = self._table.outlived_by(lease)
             for instance_id in outlived:
                 self._drop(instance_id)
-            if self._table.take(lease, self._clock(), ours=True, renewal=renewal) or outlived:
+            if self._table.take(lease, self.clock(), ours=True, renewal=renewal) or outlived:
                 log.info(
                     "lease_changed", instance_id=lease.instance_id, model_key=lease.model_key, address=lease.address
                 )
@@ -104,21 +104,23 @@ class LeaseBook:
             self._changed.notify_all()
 
     def load(self, stored: Iterable[StoredLease]) -> None:
-        """Take over all stored leases, each with one ``ttl_s`` from now, after a start or after MongoDB was away."""
+        """Take over all stored leases, each for one ``ttl_s`` from now, after a start or after MongoDB was away."""
         with self._changed:
             there = {it.lease.instance_id: it for it in stored}
             gone = [instance_id for instance_id in self._table.learnt() if instance_id not in there]
             dropped = [self._table.drop(instance_id) for instance_id in gone]
             taken = [self._take_stored(it) for it in there.values()]
-            self._store_there = True
             if any(dropped + taken):
                 self._show()
             self._changed.notify_all()
 
-    def store_lost(self) -> None:
-        """Let leases that other processes renew live on until MongoDB is back: their renewals cannot reach us."""
+    def heard(self, at: float) -> None:
+        """Take note that all that was stored before *at*, by this book's clock, has been learnt."""
         with self._changed:
-            self._store_there = False
+            self._heard = at
+            until = self._table.next_expiry(ours=False)
+            if until is not None and until <= at:
+                self._changed.notify_all()
 
     def _drop(self, instance_id: str) -> bool:
         self._unwritten.forget(instance_id)
@@ -130,7 +132,7 @@ class LeaseBook:
         told_newer = lease.instance_id in (*self._unwritten.kept, *self._unwritten.withdrawn, *self._unwritten.expired)
         if stored.by == self._store.process_id or told_newer:
             return False
-        return self._table.take(lease, self._clock(), ours=False, renewal=stored.renewal)
+        return self._table.take(lease, self.clock(), ours=False, renewal=stored.renewal)
 
     def _show(self) -> None:
         live = self._table.live()
@@ -140,14 +142,14 @@ class LeaseBook:
     def _end_in_time(self) -> None:
         with self._changed:
             while not self._stopped:
-                over = self._table.expire(self._clock(), learnt_too=self._store_there)
+                over = self._table.expire(self.clock(), heard=self._heard)
                 for held in over:
                     self._end(held)
                 if over:
                     self._show()
                     self._changed.notify_all()
-                until = self._table.next_expiry(learnt_too=self._store_there)
-                self._changed.wait(None if until is None else max(0.0, until - self._clock()))
+                until = self._table.next_expiry(ours=True)
+                self._changed.wait(None if until is None else max(0.0, until - self.clock()))
 
     def _end(self, held: HeldLease) -> None:
         lease = held.lease

@@ -1,7 +1,7 @@
 """The table of leases: who is alive, until when. Pure: the clock is an argument, any clock that only goes forward.
 
-A lease is ours when it was announced to this process, and learnt when another registry process stored it. Learnt ones
-do not expire while MongoDB is away, because their renewals cannot reach us then.
+A lease is ours when it was announced to this process, and learnt when another registry process stored it. A learnt one
+only ends when MongoDB has been heard after its time without a renewal: while MongoDB is away, renewals cannot reach us.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ class LeaseTable:
         """End a lease; return whether it was there."""
         return self._held.pop(instance_id, None) is not None
 
-    def expire(self, now: float, *, learnt_too: bool = True) -> list[HeldLease]:
-        """End and return the leases whose time is over at *now*."""
-        over = [held for held in self._held.values() if held.until <= now and (held.ours or learnt_too)]
+    def expire(self, now: float, *, heard: float) -> list[HeldLease]:
+        """End and return the leases whose time is over at *now*, or (learnt ones) when MongoDB was last *heard*."""
+        over = [held for held in self._held.values() if held.until <= (now if held.ours else heard)]
         for held in over:
             del self._held[held.lease.instance_id]
         return over
 
-    def next_expiry(self, *, learnt_too: bool = True) -> float | None:
-        """Return when the next lease ends; None where none can."""
-        return min((held.until for held in self._held.values() if held.ours or learnt_too), default=None)
+    def next_expiry(self, *, ours: bool) -> float | None:
+        """Return when the next of our leases, or of the learnt ones, ends; None where there is none."""
+        return min((held.until for held in self._held.values() if held.ours is ours), default=None)
 
     def live(self) -> list[Lease]:
         """Return the leases in the order of their models and instances."""

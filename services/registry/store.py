@@ -40,7 +40,9 @@ log = logs.logger()
 ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to MongoDB that failed")
 
 _FIND_TIMEOUT_MS = 2000
+_SILENCE_MS = 3000
 _CALL_TIMEOUT_S = 5.0
+_SUM_TIMEOUT_S = 30.0
 _CHANGES_WAIT_MS = 250
 _FORGET_LEASES_S = 3600
 _HISTORY_INDEXES = [
@@ -81,20 +83,6 @@ def shown(url: str) -> str:
     return f"{scheme}://{user.partition(':')[0]}:***@{hosts}" if found and at else url
 
 
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Raise what MongoDB's driver fails with inside as one of our errors, within ``_CALL_TIMEOUT_S``."""
-    try:
-        with pymongo.timeout(_CALL_TIMEOUT_S):
-            yield
-    except (BSONError, DocumentTooLarge, OverflowError) as error:
-        raise BadRequest(f"{what}: cannot be stored: {error}") from error
-    except PyMongoError as error:
-        ERRORS.inc()
-        log.debug("mongodb_failed", what=what, reason=f"{type(error).__name__}: {error}"[:500])
-        raise Unavailable(f"{what}: MongoDB is away", retry_after_s=1.0) from error
-
-
 class Changes:
     """An open stream of changes to models, defaults and leases."""
 
@@ -117,17 +105,22 @@ class Changes:
 
 
 class Store:
-    """The registry's database; safe to use from several threads. ``open`` it first."""
+    """The registry's database; safe to use from several threads. ``open`` it first.
+
+    While ``there`` is false every call but ``changes`` is refused at once, so that nobody waits for a MongoDB that is
+    known to be away. Who follows the changes says so (services/registry/follower.py).
+    """
 
     def __init__(self, url: str, database: str) -> None:
         """Prepare for the database at *url*; raises BadSettings where that is no such URL."""
         self._shown = shown(url)
         self.process_id = uuid.uuid4().hex
+        self.there = True
         try:
             self._client: MongoClient[Document] = MongoClient(
                 url,
                 serverSelectionTimeoutMS=_FIND_TIMEOUT_MS,
-                socketTimeoutMS=int(_CALL_TIMEOUT_S * 1000),
+                socketTimeoutMS=_SILENCE_MS,
                 tz_aware=True,
             )
         except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -137,15 +130,14 @@ class Store:
     def open(self) -> None:
         """Reach MongoDB and make the indexes; raises Unavailable saying where it was looked for, and what to do."""
         try:
-            with pymongo.timeout(_CALL_TIMEOUT_S):
-                if not self._is_replicated():
-                    raise Unavailable(
-                        f"MongoDB at {self._shown} is not a replica set, which the registry needs "
-                        "(a set of one will do): start mongod with --replSet, and call rs.initiate()"
-                    )
-                self._db.history.create_indexes(_HISTORY_INDEXES)
-                self._db.leases.create_indexes(_LEASE_INDEXES)
-                self._db.usage_batches.create_indexes(_USAGE_INDEXES)
+            if not self._is_replicated():
+                raise Unavailable(
+                    f"MongoDB at {self._shown} is not a replica set, which the registry needs "
+                    "(a set of one will do): start mongod with --replSet, and call rs.initiate()"
+                )
+            self._db.history.create_indexes(_HISTORY_INDEXES)
+            self._db.leases.create_indexes(_LEASE_INDEXES)
+            self._db.usage_batches.create_indexes(_USAGE_INDEXES)
         except PyMongoError as error:
             raise Unavailable(
                 f"cannot use MongoDB at {self._shown}: start it there, or say where it is with SERVOIR_MONGO_URL "
@@ -160,12 +152,12 @@ class Store:
 
     def models(self) -> list[Modelinfo]:
         """Return all models."""
-        with _told("models"):
+        with self._asked("models"):
             return [_modelinfo(document) for document in self._db.models.find()]
 
     def defaults(self) -> dict[str, str]:
         """Return the default key of each task that has one."""
-        with _told("defaults"):
+        with self._asked("defaults"):
             return {document["_id"]: document["key"] for document in self._db.defaults.find()}
 
     def publish(self, modelinfo: Modelinfo, *, actor: str) -> tuple[Modelinfo, bool]:
@@ -173,7 +165,7 @@ class Store:
 
         Raises Conflict where another is there.
         """
-        with _told("publish"):
+        with self._asked("publish"):
             try:
                 self._with_history(
                     lambda session: self._db.models.insert_one(_document(modelinfo), session=session),
@@ -188,7 +180,7 @@ class Store:
 
     def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
         """Move a model to *status* and return it; raises WrongState where that is no move, and NotFound."""
-        with _told("status"):
+        with self._asked("status"):
             kept = self._model(key)
             if kept.status == status:
                 return kept
@@ -203,7 +195,7 @@ class Store:
     def set_default(self, task: str, key: str, *, actor: str) -> None:
         """Let *key* answer *task*; an empty key clears it."""
 
-        with _told("default"):
+        with self._asked("default"):
             before = (self._db.defaults.find_one({"_id": task}) or {}).get("key", "")
             if before == key:
                 return
@@ -216,7 +208,7 @@ class Store:
     def history(self, key: str, limit: int) -> list[Document]:
         """Return the newest *limit* entries, of one model or (empty *key*) of all, newest first."""
         order = [("at_ms", -1), ("_id", -1)]
-        with _told("history"):
+        with self._asked("history"):
             return list(self._db.history.find({"key": key} if key else {}, {"_id": 0}).sort(order).limit(limit))
 
     def _model(self, key: str) -> Modelinfo:
@@ -254,7 +246,7 @@ class Store:
 
     def leases(self) -> list[StoredLease]:
         """Return all stored leases."""
-        with _told("leases"):
+        with self._asked("leases"):
             return [_stored_lease(document) for document in self._db.leases.find()]
 
     def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
@@ -262,14 +254,14 @@ class Store:
         writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, _lease_document(it), upsert=True) for it in kept]
         writes += [DeleteOne({"_id": instance_id}) for instance_id in withdrawn]
         writes += [DeleteOne({"_id": instance_id, "renewal": renewal}) for instance_id, renewal in expired.items()]
-        with _told("leases"):
+        with self._asked("leases"):
             self._db.leases.bulk_write(writes)
 
     # -- usage ------------------------------------------------------------------------------------------------------
 
     def record_usage(self, batch_id: str, records: Sequence[Document]) -> bool:
         """Store a batch; return False where one with this id is there already, which stays as it is."""
-        with _told("usage"):
+        with self._asked("usage"):
             try:
                 self._db.usage_batches.insert_one({"_id": batch_id, "records": list(records)})
             except DuplicateKeyError:
@@ -278,7 +270,7 @@ class Store:
 
     def sum_usage(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         """Return what an aggregation of the batches gives (services/registry/usage.py has it)."""
-        with _told("usage"):
+        with self._asked("usage", timeout_s=_SUM_TIMEOUT_S):
             return list(self._db.usage_batches.aggregate(list(pipeline), allowDiskUse=True))
 
     # -- changes ----------------------------------------------------------------------------------------------------
@@ -287,10 +279,27 @@ class Store:
     def changes(self) -> Iterator[Changes]:
         """Follow what any process changes from now on; raises Unavailable."""
         watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases"]}}}]
-        with _told("changes"):
+        try:
             stream = self._db.watch(watched, max_await_time_ms=_CHANGES_WAIT_MS)
+        except PyMongoError as error:
+            raise Unavailable("changes: MongoDB is away") from error
         with stream:
             yield Changes(stream)
+
+    @contextmanager
+    def _asked(self, what: str, *, timeout_s: float = _CALL_TIMEOUT_S) -> Iterator[None]:
+        """Raise what MongoDB's driver fails with inside as one of our errors."""
+        if not self.there:
+            raise Unavailable(f"{what}: MongoDB is away", retry_after_s=1.0)
+        try:
+            with pymongo.timeout(timeout_s):
+                yield
+        except (BSONError, DocumentTooLarge, OverflowError) as error:
+            raise BadRequest(f"{what}: cannot be stored: {error}") from error
+        except PyMongoError as error:
+            ERRORS.inc()
+            log.warning("mongodb_failed", what=what, reason=f"{type(error).__name__}: {error}"[:300])
+            raise Unavailable(f"{what}: MongoDB is away", retry_after_s=1.0) from error
 
     def _is_replicated(self) -> bool:
         hello = self._client.admin.command("hello")

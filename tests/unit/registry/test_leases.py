@@ -25,16 +25,16 @@ def held(*leases: Lease, ours: bool = True, now: float = 0.0) -> LeaseTable:
 
 def test_a_lease_lives_until_its_time_is_over():
     table = held(lease())
-    assert table.expire(9.99) == []
-    assert [it.lease.instance_id for it in table.expire(10.0)] == ["a"]
+    assert table.expire(9.99, heard=0) == []
+    assert [it.lease.instance_id for it in table.expire(10.0, heard=0)] == ["a"]
     assert table.live() == []
 
 
 def test_a_renewal_counts_from_when_it_comes():
     table = held(lease())
     table.take(lease(), 8.0, ours=True, renewal="second")
-    assert table.expire(17.9) == []
-    assert [it.renewal for it in table.expire(18.0)] == ["second"]
+    assert table.expire(17.9, heard=0) == []
+    assert [it.renewal for it in table.expire(18.0, heard=0)] == ["second"]
 
 
 def test_only_a_renewal_that_says_something_else_is_a_change():
@@ -44,15 +44,16 @@ def test_only_a_renewal_that_says_something_else_is_a_change():
 
 
 def test_the_next_expiry_is_the_earliest():
-    assert held(lease("a"), lease("b", ttl_s=3.0)).next_expiry() == 3.0
-    assert LeaseTable().next_expiry() is None
+    table = held(lease("a"), lease("b", ttl_s=3.0))
+    assert table.next_expiry(ours=True) == 3.0
+    assert table.next_expiry(ours=False) is None
 
 
-def test_a_lease_that_others_hold_need_not_expire():
+def test_a_learnt_lease_ends_only_when_mongodb_was_heard_after_its_time():
     table = held(lease(), ours=False)
-    assert table.expire(99.0, learnt_too=False) == []
-    assert table.next_expiry(learnt_too=False) is None
-    assert len(table.expire(99.0)) == 1
+    assert table.next_expiry(ours=False) == 10.0
+    assert table.expire(99.0, heard=9.9) == []
+    assert len(table.expire(99.0, heard=10.0)) == 1
 
 
 def test_a_lease_that_is_announced_to_us_is_not_learnt_any_more():
