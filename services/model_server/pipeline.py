@@ -124,7 +124,7 @@ class Pipeline:
             raise BadRequest(f"this model cannot do {work.task!r}; it can do: {able}")
         if work.deadline <= now:
             raise DeadlineExceeded("the time was up before this input was decoded")
-        return self._adapter.prepare(work.payload)
+        return self._adapter.prepare(work.payload, work.task)
 
     # -- infer -------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from services.model_server.adapters.lane_lines import LaneLines
 from services.model_server.adapters.person_mask import PersonMask
 from services.model_server.adapters.segmentation import Segmentation
 from services.model_server.adapters.ssd import Ssd
+from services.model_server.adapters.tensors import TASK, Tensors, WithTensors
 from services.model_server.engines.engine import TensorSpec
 from services.registry.client import Modelinfo
 
@@ -27,16 +28,18 @@ ADAPTERS: dict[str, Callable[[Modelinfo, Sequence[TensorSpec]], Adapter]] = {
     "mlnd_lane_fcn": EgoLane,
     "selfie_segmentation": PersonMask,
     "ssd_mobilenet_v2": Ssd,
+    "tensor": Tensors,
     "twinlitenet_lane": LaneLines,
 }
 
 
 def adapter_for(modelinfo: Modelinfo, inputs: Sequence[TensorSpec] = ()) -> Adapter:
-    """Return the adapter of *modelinfo* to an engine that takes *inputs*.
+    """Return the adapter of *modelinfo* to an engine that takes *inputs*; whatever its kind, it can do ``tensor`` too.
 
     Without *inputs* only the ``config`` is checked. Raises BadRequest for an unknown ``dnnarch`` and for a ``config``
     that the adapter does not take, or that does not fit the inputs.
     """
     if modelinfo.dnnarch not in ADAPTERS:
         raise BadRequest(f"unknown dnnarch {modelinfo.dnnarch!r}: one of {', '.join(sorted(ADAPTERS))}")
-    return ADAPTERS[modelinfo.dnnarch](modelinfo, inputs)
+    adapter = ADAPTERS[modelinfo.dnnarch](modelinfo, inputs)
+    return adapter if TASK in adapter.tasks else WithTensors(adapter, inputs)

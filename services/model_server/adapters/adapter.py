@@ -40,8 +40,8 @@ class Adapter(Protocol):
 
     tasks: frozenset[str]
 
-    def prepare(self, payload: bytes) -> Prepared:
-        """Return *payload* as tensors for the model.
+    def prepare(self, payload: bytes, task: str) -> Prepared:
+        """Return *payload*, sent for *task*, as tensors for the model.
 
         Raises UnsupportedMedia for what is no image of a known type, Undecodable for one that is broken or too large,
         BadRequest for a tensor that does not fit.

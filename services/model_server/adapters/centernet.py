@@ -40,7 +40,7 @@ class Centernet:
         self._reader = ImageReader(self._config, inputs)
         self._labels = modelinfo.classes
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         """Return the image as the model's input."""
         return self._reader.read(payload)
 

@@ -42,7 +42,7 @@ class Echo:
     def __init__(self, modelinfo: Modelinfo, inputs: Sequence[TensorSpec]) -> None:
         read_config(EchoConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         """Return the payload's length as a tensor."""
         length = np.asarray(len(payload), np.int32)
         return Prepared({"length": length}, Frame(0, 0, context=(len(payload), zlib.crc32(payload))))

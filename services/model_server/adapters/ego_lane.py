@@ -45,7 +45,7 @@ class EgoLane:
         self._config = read_config(EgoLaneConfig, modelinfo.config, dnnarch=modelinfo.dnnarch)
         self._reader = ImageReader(self._config, inputs)
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         """Return the image as the model's input."""
         return self._reader.read(payload)
 

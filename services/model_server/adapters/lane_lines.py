@@ -45,7 +45,7 @@ class LaneLines:
         self._reader = ImageReader(self._config, inputs)
         self._label = modelinfo.classes[-1] if modelinfo.classes else "lane"
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         """Return the image as the model's input."""
         return self._reader.read(payload)
 

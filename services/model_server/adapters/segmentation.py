@@ -42,7 +42,7 @@ class Segmentation:
         self._reader = ImageReader(self._config, inputs)
         self._labels = modelinfo.classes
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         """Return the image as the model's input."""
         return self._reader.read(payload)
 
