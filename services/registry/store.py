@@ -27,7 +27,14 @@ from bson import Int64
 from bson.errors import BSONError
 from pymongo import DeleteOne, IndexModel, MongoClient, ReplaceOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConfigurationError, DocumentTooLarge, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.errors import (
+    ConfigurationError,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.write_concern import WriteConcern
 
 from chassis import logs, metrics
@@ -138,6 +145,11 @@ class Store:
             self._db.history.create_indexes(_HISTORY_INDEXES)
             self._db.leases.create_indexes(_LEASE_INDEXES)
             self._db.usage_batches.create_indexes(_USAGE_INDEXES)
+        except OperationFailure as error:
+            raise Unavailable(
+                f"MongoDB at {self._shown} refuses us: check the user, the password and the user's rights "
+                f"(readWrite on {self._db.name}) in SERVOIR_MONGO_URL (code {error.code})"
+            ) from error
         except PyMongoError as error:
             raise Unavailable(
                 f"cannot use MongoDB at {self._shown}: start it there, or say where it is with SERVOIR_MONGO_URL "

@@ -44,8 +44,9 @@ def start_registry(mongo_url: str) -> Iterator[StartRegistry]:
     def start(url: str = mongo_url, **settings: Any) -> str:
         given = {"registry_address": "127.0.0.1:0", "mongo_url": url, "metrics_port": 0, "stop_grace_s": 1.0}
         server = RegistryServer(RegistrySettings(**{**given, **settings}))
+        port = server.start()
         servers.append(server)
-        return f"127.0.0.1:{server.start()}"
+        return f"127.0.0.1:{port}"
 
     yield start
     for server in servers:
