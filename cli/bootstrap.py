@@ -47,7 +47,7 @@ def main() -> int:
 def _complaint() -> str:
     """Return what this machine lacks; nothing where it lacks nothing."""
     version = ".".join(map(str, sys.version_info[:2]))
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file alone is run by whatever Python there is
         return f"Python 3.11 or newer is needed, this is {version}: install it, and say `make PYTHON=python3.11 …`"
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing and not VENV.exists():

@@ -70,15 +70,18 @@ class Suite:
             wanted = programs(plan)
         except Missing as missing:
             raise Stop(str(missing), "Then start again.", code=Exit.NOT_READY) from missing
-        self._configure(wanted)
+        self._check_ports(wanted)
+        self.get_models()
+        self.supervisor.configure(wanted)
         self._start_stores(plan)
         self._start_services(plan)
-        self.publish(plan.models)
+        if plan.models:
+            self.publish(plan.models)
         self.start_model_servers(wanted)
 
     def publish(self, models: Sequence[Served]) -> None:
         """Publish and release *models*; the first of each task is the default, if its entry does not forbid it."""
-        with step(f"published: {', '.join(served.key for served in models) or 'no model'}"):
+        with step(f"published: {', '.join(served.key for served in models)}"):
             tasks: set[str] = set()
             for served in models:
                 model = self.gateway.publish(read_model_folder(served.folder).modelinfo)
@@ -90,7 +93,9 @@ class Suite:
 
     def start_model_servers(self, wanted: Sequence[Program]) -> None:
         """Start the model servers among *wanted*, all at once, and return when all of them serve."""
+        down = {process.name for process in self.supervisor.processes() if process.state != "RUNNING"}
         servers = [program for program in wanted if program.name.startswith(MODEL_SERVER)]
+        servers.sort(key=lambda program: program.name in down)
         for program in servers:
             self.supervisor.start(program.name)
         for program in servers:
@@ -108,7 +113,8 @@ class Suite:
     def apply_model_servers(self, entries: Sequence[ModelEntry]) -> None:
         """Make the model servers those that *entries* say, while everything else runs on."""
         wanted = programs(self.plan(entries))
-        self._configure(wanted)
+        self._check_ports(wanted)
+        self.supervisor.configure(wanted)
         self.start_model_servers(wanted)
 
     def stop(self) -> int:
@@ -121,13 +127,12 @@ class Suite:
 
     # -- the steps of a start ----------------------------------------------------------------------
 
-    def _configure(self, wanted: Sequence[Program]) -> None:
-        """Tell the supervisor what is wanted, once the ports of what does not run yet are known to be free."""
+    def _check_ports(self, wanted: Sequence[Program]) -> None:
+        """Raise Stop where a port of what does not run yet is taken; what an earlier run left behind is ended."""
         running = {process.name for process in self.supervisor.processes()} if self.supervisor.runs() else set()
         if not running:
             leftovers.end(self.settings.home)
         ports.check_free(program for program in wanted if program.name not in running)
-        self.supervisor.configure(wanted)
 
     def _start_stores(self, plan: Plan) -> None:
         if not self.settings.mongo_url:

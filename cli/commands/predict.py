@@ -35,8 +35,9 @@ def predict(
 ) -> None:
     """Send IMAGES to a model, and show what it finds."""
     asked = task or _task_of(suite, key)
+    gateway = suite.gateway
     sent = time.monotonic()
-    envelope = suite.gateway.predict(images, task=asked, key=key, timeout_s=timeout_s)
+    envelope = gateway.predict(images, task=asked, key=key, timeout_s=timeout_s)
     whole_s = time.monotonic() - sent
     if folder is not None:
         for image, file in zip(images, envelope["result"].values(), strict=True):

@@ -28,7 +28,6 @@ def up(suite: Suite, no_photo: bool) -> None:
     Returns when all of it serves; the suite runs on. Again, it applies what has changed in servoir.yaml.
     """
     began = time.monotonic()
-    suite.get_models()
     plan = suite.plan()
     suite.start(plan)
     if not no_photo and any(served.key == DETECTOR.key for served in plan.models):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from cli.output import print_json, print_table
+from cli.output import print_json, print_table, readable_bytes, readable_seconds
 from cli.suite import Suite
 
 
@@ -20,9 +22,15 @@ def usage(suite: Suite, by: str, since: str, until: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    rows = answer["rows"]
-    columns = list(rows[0]) if rows else ["usage"]
-    print_table(columns, [[row.get(column, "") for column in columns] for row in rows] or [["nothing yet"]])
+    groups = [part.strip() for part in by.split(",")]
+    columns = [*groups, ">requests", ">failed", ">received", ">p50", ">p99"]
+    print_table(columns, [_row(row, groups) for row in answer["rows"]] or [["nothing yet"] + [""] * (len(columns) - 1)])
+
+
+def _row(row: dict[str, Any], groups: list[str]) -> list[object]:
+    latencies = [readable_seconds(row[name]) if row.get(name) else "" for name in ("latency_p50_s", "latency_p99_s")]
+    told = [row["requests"], row["failed"], readable_bytes(row["payload_bytes"])]
+    return [*(row.get(group, "") for group in groups), *told, *latencies]
 
 
 COMMANDS = [usage]

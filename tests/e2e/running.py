@@ -1,0 +1,106 @@
+"""A suite started by ``servoir up`` in a folder and on ports of its own, and what tests ask of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.cache import CACHE
+from tests.parts import ROOT
+
+_PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics")
+_BLOCK = 250
+START_S = 600
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_block() -> int:
+    """Return the first of many free ports in a row, below those that the system gives to outgoing connections."""
+    while True:
+        first = random.randrange(20_000, 32_000, _BLOCK)
+        if all(_is_free(port) for port in range(first, first + _BLOCK, 10)):
+            return first
+
+
+class RunningSuite:
+    def __init__(self, home: Path, models: list[dict[str, object]], **settings: object) -> None:
+        self.home = home
+        self.said = ""
+        self.first_port = free_block()
+        self.ports = {name: self.first_port + place for place, name in enumerate(_PORTS)}
+        self.ports |= {"model": self.first_port + 20, "model_metrics": self.first_port + 140}
+        self.config = home.with_suffix(".yaml")
+        self.config.write_text(json.dumps({"models": models, "ports": self.ports, "settings": settings}))
+        self.url = f"http://127.0.0.1:{self.ports['http']}"
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ``servoir`` with these arguments."""
+        told = {"SERVOIR_HOME": str(self.home), "SERVOIR_CONFIG": str(self.config), "SERVOIR_CACHE": str(CACHE)}
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **told, **environment},
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+        )
+
+    def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        answer = self.run("up", *arguments)
+        assert answer.returncode == 0, answer.stdout + answer.stderr + self.tails()
+        return answer
+
+    def tails(self) -> str:
+        """Return the end of each log, for a failure's report."""
+        logs = sorted(self.home.glob("logs/*.log"))
+        return "".join(f"\n--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """Return what ``servoir status`` knows of each process."""
+        return {row["name"]: row for row in json.loads(self.run("status", "--json").stdout)["processes"]}
+
+    def left_over(self) -> list[psutil.Process]:
+        """Return the live processes that belong to this suite: those that have its folder in their environment."""
+        return [process for process in psutil.process_iter() if self._owns(process)]
+
+    def post(self, picture: bytes, *, key: str, task: str = "bbox", **headers: str) -> httpx.Response:
+        """Ask about one picture; *headers* are written with ``_`` for ``-``."""
+        return httpx.post(
+            f"{self.url}/api/vision/v3/predict/{task}",
+            params={"q": key},
+            files={"image": ("picture", picture)},
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            timeout=60,
+        )
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("SERVOIR_SUITE") == str(self.home)
+        except psutil.Error:
+            return False
+
+
+def regions(answer: httpx.Response) -> list[dict[str, Any]]:
+    """Return what was found in the one picture of a request."""
+    assert answer.status_code == 200, answer.text
+    (file,) = answer.json()["result"].values()
+    found: list[dict[str, Any]] = file["regions"]
+    return found
+
+
+def labels(answer: httpx.Response) -> Iterator[str]:
+    return (region["region_attributes"]["label"] for region in regions(answer))
