@@ -209,7 +209,9 @@ def main() -> None:
         concurrency=given.concurrency,
         journal=given.journal,
     )
-    FakeModelServer(servicer, given.address).wait()
+    server = FakeModelServer(servicer, given.address)
+    print("listening", flush=True)
+    server.wait()
 
 
 if __name__ == "__main__":

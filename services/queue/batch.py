@@ -57,7 +57,7 @@ class Batch:
             return self._all_failed(error)
         elapsed_s = time.monotonic() - started_s
         service_s = max(0.0, elapsed_s - response.timings.wait_s)
-        self.replica.succeeded(size, service_s)
+        self.replica.succeeded(size, service_s, response.timings.infer_s)
         metrics.SERVICE.labels(self.model).observe(service_s)
         self._sort(response, elapsed_s)
         return None

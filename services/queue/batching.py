@@ -14,15 +14,27 @@ def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> 
     return [wait_s + service_s(size) for size in range(1, most + 1)]
 
 
-def fit(left_s: Sequence[float], limits: Sequence[float]) -> int:
-    """Return how many of the items at the front, with *left_s* until their deadlines, make one batch.
+def choose(left_s: Sequence[float], limits: Sequence[float], least_s: float = 0.0) -> tuple[list[int], list[int]]:
+    """Return the places of the items that make the next batch, and of those that are answered 504 instead.
 
-    The first goes always, if only alone; each other one goes with it as long as the batch, one longer, is in time
-    for all of its items. What does not fit stays at the front. (claim.lua does this inside of Redis.)
+    *left_s* is what each waiting item has until its deadline, in order; *limits* is what ``limits_s`` gave, *least_s*
+    the fastest service lately seen. Hopeless is what has not even that, and what would most likely be late even alone
+    while another waits behind it (the last one is tried, so that times which have become better are noticed). An item
+    joins as long as the batch, one longer, is in time for all of its items; the first that does not stays at the front.
+    claim.lua does this inside of Redis.
     """
+    taken: list[int] = []
+    hopeless: list[int] = []
     tightest = float("inf")
-    for size, left in enumerate(left_s[: len(limits)], start=1):
-        tightest = min(tightest, left)
-        if size > 1 and tightest < limits[size - 1]:
-            return size - 1
-    return min(len(left_s), len(limits))
+    for place, left in enumerate(left_s):
+        if len(taken) == len(limits):
+            break
+        last = place == len(left_s) - 1
+        if left <= 0 or left < least_s or (left < limits[0] and not last):
+            hopeless.append(place)
+        elif taken and min(tightest, left) < limits[len(taken)]:
+            break
+        else:
+            taken.append(place)
+            tightest = min(tightest, left)
+    return taken, hopeless

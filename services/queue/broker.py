@@ -14,8 +14,8 @@ M:flows:batch         zset
 M:retries             zset      suspects: ids that a server failed with; score: not to be tried before, ms.
 M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
-M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (version in force), ``bytes``
-                                (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual time),
+M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
+                                ``bytes`` (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual time),
                                 ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
 ====================  ========  ==========================================================================
@@ -36,8 +36,8 @@ idem:<hash>           hash      an ``Idempotency-Key`` of a client: ``print`` (o
                                 ``answer:<index>``, ``waiter:<request>:<list>``; expires with its window.
 ====================  ========  ==========================================================================
 
-An item is at each moment in one of these: an order, ``retries``, or the pending entries of one dispatcher. It leaves the
-stream in the one step that puts its answer on its gateway's list: whoever removes the entry has answered it.
+An item is at each moment in one of these: an order, ``retries``, or the pending entries of one dispatcher. It leaves
+the stream in the one step that puts its answer on its gateway's list: whoever removes the entry has answered it.
 The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
 """
 
@@ -211,7 +211,7 @@ def finish(model: str, results: Sequence[tuple[Result, bytes, bytes]], *, quaran
 
 
 def requeue(model: str, me: str, token: str, items: Sequence[tuple[str, float, str]]) -> Call:
-    """Give claimed items back, each an id, the seconds before it may be tried, and its history ('' if it is innocent)."""
+    """Give claimed items back: each an id, the seconds before it may be tried, its history ('' if not to blame)."""
     back = [{"id": item, "delay_ms": _ms(delay_s), "history": history} for item, delay_s, history in items]
     return _REQUEUE.call(_keys(model), {"me": me, "token": token, "items": back})
 

@@ -68,7 +68,7 @@ class QueueClient:
         weight: float = 1.0,
         idempotency_key: str = "",
     ) -> list[Answer]:
-        """Return one answer for each payload, in order: all of them are accepted, or none, and all are answered in time.
+        """Return one answer for each payload, in order; all of them are accepted, or none.
 
         What is not predicted has the status of its problem; 504 after *timeout_s*. *weight* is the client's share
         among the clients of its class.

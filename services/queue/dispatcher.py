@@ -39,7 +39,8 @@ class Dispatcher:
         self._redis = connect_async(settings.redis_url)
         self._subscription = connect_async(settings.redis_url, call_timeout_s=None)
         self._feeders: dict[str, Feeder] = {}
-        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._handing_over: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._leases: list[pb.Lease] | None = None
         self._beat_now = asyncio.Event()
         self._beat_in_s = settings.dispatcher_beat_s
@@ -72,7 +73,8 @@ class Dispatcher:
         self._leaving = True
         for loop in loops[2:]:
             loop.cancel()
-        await asyncio.gather(*(self._stop(model) for model in list(self._feeders)), return_exceptions=True)
+        staying = self._feeders.keys() - self._handing_over
+        await asyncio.gather(*(self._stop(model) for model in staying), *self._tasks)
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
@@ -127,31 +129,28 @@ class Dispatcher:
             self._own(owned_by(self.id, models, left_ms))
 
     def _own(self, wanted: set[str]) -> None:
-        for model in self._feeders.keys() - wanted:
-            if model in self._lives:
-                asyncio.get_running_loop().create_task(self._stop(model))
+        for model in self._feeders.keys() - wanted - self._handing_over:
+            self._handing_over.add(model)
+            task = asyncio.create_task(self._stop(model))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         for model in wanted - self._feeders.keys():
             feeder = Feeder(model, self.id, self._redis, self._settings)
             self._feeders[model] = feeder
-            self._lives[model] = asyncio.create_task(feeder.run())
             self._tell_leases(feeder)
+            feeder.start()
         for feeder in self._feeders.values():
             if not feeder.token:
                 feeder.wake()
 
     async def _stop(self, model: str) -> None:
         """Hand a model over: nothing new is claimed, what runs is finished."""
-        life = self._lives.pop(model, None)
-        if life is None:
-            return
-        feeder = self._feeders[model]
         try:
-            await feeder.stop(self._settings.shutdown_grace_s)
-            await feeder.close()
-        except (TimeoutError, RedisError) as error:
+            await self._feeders[model].stop(self._settings.shutdown_grace_s)
+        except RedisError as error:
             log.warning("model_not_handed_over", model=model, reason=type(error).__name__)
-        life.cancel()
         del self._feeders[model]
+        self._handing_over.discard(model)
 
     async def _listen(self) -> None:
         """Be woken by those who enqueue, and by dispatchers that leave; after a gap look at everything."""

@@ -45,9 +45,12 @@ class Feeder:
         self._replicas: dict[str, Replica] = {}
         self._leases_known = False
         self._running: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._batches: set[asyncio.Task[None]] = set()
+        self._others: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._life: asyncio.Task[None] | None = None
         self._suspects = 0
         self._suspect_at_s = 0.0
         self._published: Plan | None = None
@@ -75,21 +78,37 @@ class Feeder:
                 log.info("replica_found", model=self.model, replica=lease.instance_id, address=lease.address)
         for gone in self._replicas.keys() - {lease.instance_id for lease in leases}:
             log.info("replica_gone", model=self.model, replica=gone)
-            self._spawn(self._close_when_idle(self._replicas.pop(gone)))
+            self._spawn(self._close_when_idle(self._replicas.pop(gone)), self._others)
         self.wake()
 
+    def start(self) -> None:
+        """Begin to feed, as soon as no other dispatcher does."""
+        self._life = asyncio.create_task(self._run())
+
     async def stop(self, grace_s: float) -> None:
-        """Claim nothing more, let what runs finish, and let another have the model."""
+        """Claim nothing more, let what runs finish, and let another have the model.
+
+        What is not finished after *grace_s* goes back to the queue. Raises RedisError where that could not be said.
+        """
         self._stopping = True
         self.wake()
-        async with asyncio.timeout(grace_s):
-            while self._running:
-                self._woken.clear()
-                await self._woken.wait()
+        try:
+            async with asyncio.timeout(grace_s):
+                if self._life:
+                    await self._life
+                await asyncio.gather(*self._batches, return_exceptions=True)
+        except TimeoutError:
+            log.warning("batches_left", model=self.model, items=len(self._running))
+        if self.token:
+            await run_async(self._redis, broker.release(self.model, self.me, self.token))
+        for task in self._others:
+            task.cancel()
+        for replica in self._replicas.values():
+            await replica.client.close()
 
     # -- its life ----------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def _run(self) -> None:
         """Feed until it is stopped; whatever Redis does meanwhile."""
         failures = 0
         while not self._stopping:
@@ -101,17 +120,10 @@ class Feeder:
                 # What a lost reply would have said is unknown: start again under a new token.
                 self.token = ""
                 failures += 1
-                log.warning("redis_lost", model=self.model, reason=type(error).__name__)
+                log.warning("redis_lost", model=self.model, reason=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_pause_s(failures))
                 continue
             await self._woken.wait()
-
-    async def close(self) -> None:
-        """Give the model up and close all connections; after ``stop``."""
-        if self.token:
-            await run_async(self._redis, broker.release(self.model, self.me, self.token))
-        for replica in self._replicas.values():
-            await replica.client.close()
 
     async def _acquire(self) -> bool:
         self._woken.clear()
@@ -127,34 +139,42 @@ class Feeder:
         return True
 
     async def _feed(self) -> None:
-        """Claim until nothing is there, or no server has room."""
+        """Claim until nothing is there, or no server is to get more now."""
         self._woken.clear()
         while not self._stopping and self.token:
-            now_s = time.monotonic()
-            replicas = list(self._replicas.values())
-            suspect = self._suspects > 0 and self._suspect_at_s <= now_s
-            replica = self._room_for_suspect(replicas) if suspect else self._room(replicas, now_s)
-            if replica is None and suspect:
-                suspect = False
-                replica = self._room(self._but_the_emptiest(replicas), now_s)
+            replica, suspect = self._place()
             if replica is None or not await self._claim(replica, suspect=suspect):
                 return
 
-    @staticmethod
-    def _room(replicas: list[Replica], now_s: float) -> Replica | None:
-        place = routing.choose([replica.load for replica in replicas], now_s)
-        return None if place is None else replicas[place]
+    def _place(self) -> tuple[Replica | None, bool]:
+        """Return the replica that is to get a batch now, or None, and whether a suspect.
 
-    @staticmethod
-    def _room_for_suspect(replicas: list[Replica]) -> Replica | None:
-        place = routing.choose_idle([replica.load for replica in replicas])
-        return None if place is None else replicas[place]
+        A suspect goes to a server that has nothing else. Where one waits for that, the emptiest gets nothing new.
+        """
+        now_s = time.monotonic()
+        replicas = list(self._replicas.values())
+        if self._suspects and self._suspect_at_s <= now_s:
+            loads = [replica.load for replica in replicas]
+            idle = routing.choose_idle(loads)
+            if idle is not None:
+                return replicas[idle], True
+            kept = routing.choose_to_empty(loads)
+            replicas = [replica for place, replica in enumerate(replicas) if place != kept]
+        return self._open_replica(replicas, now_s), False
 
-    @staticmethod
-    def _but_the_emptiest(replicas: list[Replica]) -> list[Replica]:
-        """Return all but the one that is kept free, because a suspect waits for it to be idle."""
-        kept = routing.choose_to_empty([replica.load for replica in replicas])
-        return [replica for place, replica in enumerate(replicas) if place != kept]
+    def _open_replica(self, replicas: list[Replica], now_s: float) -> Replica | None:
+        """Return the replica that is free first, if it is to get a batch now; else come back when it is."""
+        loads = [replica.load for replica in replicas]
+        place = routing.choose(loads, now_s)
+        if place is None:
+            return None
+        opens_in_s = routing.opens_in_s(loads[place], now_s)
+        if opens_in_s == 0:
+            return replicas[place]
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(opens_in_s, self.wake)
+        return None
 
     async def _claim(self, replica: Replica, *, suspect: bool) -> bool:
         """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
@@ -195,7 +215,7 @@ class Feeder:
                 replica.alone = False
                 self.wake()
             if replica.breaker.open:
-                self._spawn(self._probe(replica))
+                self._spawn(self._probe(replica), self._others)
             settled = await self._settle(batch)
             self._running.difference_update(ids)
             if settled:
@@ -204,7 +224,7 @@ class Feeder:
                 # Items of ours are nowhere but in our list of pending entries: acquiring anew puts them back.
                 self.lose()
 
-        self._spawn(see_through())
+        self._spawn(see_through(), self._batches)
 
     async def _settle(self, batch: Batch) -> bool:
         """Write the batch's answers and give back what is to be tried again; return whether both were done.
@@ -228,7 +248,8 @@ class Feeder:
             return False
         suspects = [delay_s for _, delay_s, history in back if history]
         if suspects:
-            self._expect_suspects(self._suspects + len(suspects), min(suspects))
+            known_s = self._suspect_at_s - time.monotonic() if self._suspects else float("inf")
+            self._expect_suspects(self._suspects + len(suspects), min(known_s, *suspects))
         return True
 
     async def _probe(self, replica: Replica) -> None:
@@ -281,10 +302,11 @@ class Feeder:
 
     # -- tasks -------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    @staticmethod
+    def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     @staticmethod
     async def _close_when_idle(replica: Replica) -> None:

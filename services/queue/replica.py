@@ -16,6 +16,8 @@ from services.queue.routing import Load, free_in_s
 
 _FIRST_STALL_S = 10.0
 _STALL_FACTOR = 10.0
+_LEAD_S = 0.003
+_SMOOTHING = 0.2
 
 
 class Replica:
@@ -30,6 +32,7 @@ class Replica:
         """Whether a suspect is at it, which nothing else may share."""
         self.probing = False
         """Whether someone asks it already whether it is back."""
+        self._around_s = 0.0
         self._ends_s: dict[int, float] = {}
         self._numbers = itertools.count()
         self.update(lease)
@@ -49,7 +52,7 @@ class Replica:
     @property
     def load(self) -> Load:
         """What routing needs to know."""
-        return Load(self.concurrency, list(self._ends_s.values()), self.usable and not self.alone)
+        return Load(self.concurrency, list(self._ends_s.values()), self.usable and not self.alone, self._lead_s())
 
     @property
     def plan(self) -> ReplicaPlan:
@@ -74,12 +77,17 @@ class Replica:
         """Note that a batch is back, however it went."""
         del self._ends_s[number]
 
+    def _lead_s(self) -> float:
+        """Return how long before it gets free it should get its next batch: to travel and be decoded, and to spare."""
+        return _LEAD_S + 1.5 * self._around_s + 0.1 * self.latency.expected_s(self.batch_size)
+
     def stall_s(self, size: int) -> float:
         """Return after how long without an answer the server counts as stalled."""
         return max(_FIRST_STALL_S, _STALL_FACTOR * self.latency.expected_s(size))
 
-    def succeeded(self, size: int, service_s: float) -> None:
-        """Note that a batch was answered."""
+    def succeeded(self, size: int, service_s: float, infer_s: float) -> None:
+        """Note that a batch was answered; *infer_s* of *service_s* were inside the engine."""
+        self._around_s += _SMOOTHING * (max(0.0, service_s - infer_s) - self._around_s)
         self.latency.learn(size, service_s, time.monotonic())
         self.breaker.succeeded()
 

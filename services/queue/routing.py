@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 
 class Load(NamedTuple):
-    """What routing needs to know of a replica: when each of its batches is to end, in the clock of the caller."""
+    """What routing needs to know of a replica: when each of its batches is to end, in the clock of the caller.
+
+    *lead_s* is the time from a claim until the batch is ready to run at the server.
+    """
 
     concurrency: int
     ends_s: Sequence[float]
     usable: bool
+    lead_s: float = 0.0
 
 
 def free_in_s(load: Load, now_s: float) -> float:
@@ -23,6 +27,15 @@ def free_in_s(load: Load, now_s: float) -> float:
 def has_room(load: Load) -> bool:
     """Say whether it may get a batch: ``concurrency`` of them run, and one more waits at the server."""
     return load.usable and len(load.ends_s) <= load.concurrency
+
+
+def opens_in_s(load: Load, now_s: float) -> float:
+    """Return how long until the replica should get its next batch.
+
+    A free one now. A busy one so long before it gets free that the batch is ready then, and no sooner: what comes
+    until then makes the batch fuller, and the order of those who wait stays open.
+    """
+    return max(0.0, free_in_s(load, now_s) - load.lead_s)
 
 
 def choose(loads: Sequence[Load], now_s: float) -> int | None:

@@ -15,7 +15,15 @@ local function pick(id, time_left)
   tightest = math.min(tightest, time_left)
 end
 
--- Take up to *most* items from the front of an order. Returns how many; stops at the first that the batch is too long for.
+-- What cannot be in time: late already, or with less left than the fastest service lately seen. Also what would
+-- most likely be late even alone, as long as another waits behind it; the last one is tried, so that times which have
+-- become better are noticed. (batching.py has the same as a function.)
+local function is_hopeless(key, time_left)
+  return time_left <= 0 or time_left < A.least_ms
+    or (time_left < A.limits_ms[1] and redis.call('ZCARD', key) > 1)
+end
+
+-- Take up to *most* items from the front of an order; stops at the first that makes the batch too long. Returns how many.
 local function take(order, most)
   local key, taken = K['order_' .. order], 0
   while taken < most do
@@ -25,7 +33,7 @@ local function take(order, most)
       local id = heads[i]
       local deadline = tonumber(redis.call('ZSCORE', K.deadlines, id) or 0)
       local time_left = deadline - NOW
-      if time_left <= 0 or time_left < A.least_ms then
+      if is_hopeless(key, time_left) then
         redis.call('ZREM', key, id)
         if answer_late(id) then late = late + 1 end
       else

@@ -1,0 +1,89 @@
+"""A queue with real parts: Redis, dispatchers as processes, model servers that hash, and a registry of leases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.queue.client import QueueClient
+from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease
+from tests.parts import Server, free_port
+
+StartDispatcher = Callable[..., Server]
+StartModelServer = Callable[..., Server]
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    """A registry without leases."""
+    fake = FakeRegistry()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def start_dispatcher(registry: FakeRegistry, redis_url: str, tmp_path: Path) -> Iterator[StartDispatcher]:
+    """Starts a dispatcher as a process of its own."""
+    started: list[Server] = []
+
+    def start(url: str = redis_url, **env: str) -> Server:
+        log = tmp_path / f"dispatcher-{len(started)}.log"
+        settings = {
+            "SERVOIR_REDIS_URL": url,
+            "SERVOIR_REGISTRY_ADDRESS": registry.address,
+            "SERVOIR_METRICS_PORT": "0",
+            **env,
+        }
+        process = Server(
+            [sys.executable, "-m", "services.queue"],
+            lambda: b"dispatcher_started" in log.read_bytes(),
+            log,
+            settings,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def start_model_server(tmp_path: Path) -> Iterator[StartModelServer]:
+    """Starts a hashing model server as a process, which has ``address`` and ``journal`` (what it ran)."""
+    started: list[Server] = []
+
+    def start(*options: str, port: int = 0) -> Server:
+        address = f"127.0.0.1:{port or free_port()}"
+        number = len(started)
+        journal, log = tmp_path / f"ran-{number}", tmp_path / f"model-server-{number}.log"
+        command = [sys.executable, "-m", "tests.fakes", "--address", address, "--journal", str(journal), *options]
+        process = Server(command, lambda: b"listening" in log.read_bytes(), log)
+        process.address, process.journal = address, journal  # type: ignore[attr-defined]
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def served(registry: FakeRegistry) -> Iterator[FakeModelServer]:
+    """A model server inside the test, with its lease: 20 ms a batch."""
+    server = FakeModelServer(HashServicer(delay_s=0.02))
+    registry.lease(lease("replica-1", server.address, service_s=0.02))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[QueueClient]:
+    """A gateway's client of the queue."""
+    queue = QueueClient(redis_url)
+    queue.start()
+    yield queue
+    queue.close()

@@ -1,0 +1,257 @@
+"""What is killed, paused or gone, and what becomes of the requests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from chassis.errors import Unavailable
+from services.queue.client import QueueClient, QueueOperator
+from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
+from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
+from tests.integration.queue.conftest import StartDispatcher, StartModelServer
+from tests.parts import start_redis, wait_until
+
+
+def test_requests_of_a_killed_dispatcher_are_taken_over(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address))
+    dispatchers = {dispatcher.process.pid: dispatcher for dispatcher in (start_dispatcher(), start_dispatcher())}
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(12)])
+    wait_until(lambda: at_work(redis_url) > 0 and depth(redis_url) == 12, what="claimed items")
+
+    owner = _owner(redis_url)
+    for dispatcher in dispatchers.values():
+        if owner in dispatcher.log.read_text():
+            dispatcher.kill()
+
+    assert [call.result()[0].body for call in asked] == [prediction_of(b"%d" % number) for number in range(12)]
+    assert _owner(redis_url) != owner
+    slow.stop()
+
+
+def test_a_paused_dispatcher_that_wakes_up_answers_nothing_twice(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.3))
+    registry.lease(lease("slow", slow.address))
+    first, second = start_dispatcher(), start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(12)])
+    wait_until(lambda: at_work(redis_url) > 0 and depth(redis_url) == 12, what="claimed items")
+
+    owner = _owner(redis_url)
+    paused = first if owner in first.log.read_text() else second
+    paused.pause()
+    answers = [call.result()[0] for call in asked]
+    paused.resume()
+
+    assert [answer.status for answer in answers] == [200] * 12
+    wait_until(lambda: len(registry.records()) >= 12, what="a usage record for each answer")
+    ask(client, b"after")
+    wait_until(lambda: len(registry.records()) >= 13, what="usage of the last")
+    assert len(registry.records()) == 13
+    slow.stop()
+
+
+def test_a_dispatcher_that_is_asked_to_end_hands_over_at_once(
+    redis_url: str, client: QueueClient, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    first, second = start_dispatcher(), start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(40)])
+
+    leaving, staying = (first, second) if _owner(redis_url) in first.log.read_text() else (second, first)
+    assert leaving.terminate() == 0
+
+    assert all(call.result()[0].status == 200 for call in asked)
+    assert all(call.result()[0].attempts == 1 for call in asked)
+    wait_until(lambda: _owner(redis_url) in staying.log.read_text() and _owner(redis_url) != "", what="a new owner")
+
+
+def test_a_dispatcher_that_starts_again_goes_on_without_the_registry(
+    redis_url: str,
+    client: QueueClient,
+    served: FakeModelServer,
+    registry: FakeRegistry,
+    start_dispatcher: StartDispatcher,
+) -> None:
+    first = start_dispatcher()
+    planned(redis_url)
+    ask(client, b"before")
+    wait_until(lambda: b"replica-1" in (redis.Redis.from_url(redis_url).get("servoir:queue:leases") or b""))
+    registry.stop()
+    first.kill()
+    start_dispatcher()
+
+    assert ask(client, b"after")[0].body == prediction_of(b"after")
+
+
+def test_a_batch_of_a_killed_model_server_is_answered_by_the_next(
+    redis_url: str,
+    client: QueueClient,
+    registry: FakeRegistry,
+    start_dispatcher: StartDispatcher,
+    start_model_server: StartModelServer,
+) -> None:
+    doomed, other = start_model_server("--delay-s", "0.5"), start_model_server("--delay-s", "0.02")
+    registry.lease(lease("doomed", doomed.address))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(6)])
+    wait_until(lambda: at_work(redis_url) > 0, what="a batch at the server")
+    wait_until(lambda: doomed.journal.exists() and doomed.journal.read_text(), what="a batch that runs")
+
+    doomed.kill()
+    registry.lease(lease("other", other.address))
+
+    answers = [call.result()[0] for call in asked]
+    assert [answer.body for answer in answers] == [prediction_of(b"%d" % number) for number in range(6)]
+    retried = [line.split() for line in other.journal.read_text().splitlines()]
+    assert {size for _, item, size, _ in retried if item in doomed.journal.read_text()} == {"1"}
+
+
+def test_a_poisonous_item_ends_in_quarantine_and_its_neighbours_are_answered(
+    redis_url: str,
+    client: QueueClient,
+    registry: FakeRegistry,
+    start_dispatcher: StartDispatcher,
+    start_model_server: StartModelServer,
+) -> None:
+    server = start_model_server("--delay-s", "0.05")
+    port = int(server.address.rpartition(":")[2])
+    registry.lease(lease("life-0", server.address))
+    start_dispatcher()
+    planned(redis_url)
+    busy = at_once(client, [b"good %d" % number for number in range(4)])
+    poisonous = Asking(lambda: ask(client, b"poison", request_id="bad", timeout_s=60))
+    lives = 0
+    while not poisonous.done:
+        wait_until(lambda: poisonous.done or server.process.poll() is not None, what="the server's end, or an answer")
+        if server.process.poll() is not None:
+            lives += 1
+            server = start_model_server("--delay-s", "0.05", port=port)
+            registry.lease(lease(f"life-{lives}", server.address))
+
+    assert lives == 3
+    assert poisonous.result()[0].status == 500
+    assert [call.result()[0].status for call in busy] == [200] * 4
+    operator = QueueOperator(redis_url)
+    [item] = operator.quarantine(MODEL)
+    assert (item.payload, item.meta.request_id, len(item.failures)) == (b"poison", "bad", 3)
+    assert operator.quarantined(MODEL, item.id) == item
+    assert operator.drop(MODEL, [item.id]) == 1
+    assert operator.quarantine(MODEL) == []
+
+
+def test_an_item_that_always_fails_is_given_up_though_its_server_lives(
+    redis_url: str, client: QueueClient, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+
+    failing, good = ask(client, b"fail", b"good")
+
+    assert (failing.status, good.status) == (500, 200)
+    assert json.loads(failing.body)["title"] == "Model failed on this input"
+    assert failing.attempts == 3
+
+
+def test_answers_of_a_gateway_that_is_gone_expire(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=1.0))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher()
+    planned(redis_url)
+    gone = QueueClient(redis_url)
+    gone.start()
+    Asking(lambda: ask(gone, b"x"))
+    wait_until(lambda: depth(redis_url) == 1, what="the request")
+    gone.close()
+
+    wait_until(lambda: depth(redis_url) == 0, what="its answer")
+
+    connection = redis.Redis.from_url(redis_url)
+    [replies] = connection.keys("servoir:queue:replies:*")
+    assert 0 < connection.ttl(replies) <= 60
+    slow.stop()
+
+
+def test_accepted_requests_survive_a_killed_redis(
+    tmp_path: Path, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    (tmp_path / "data").mkdir()
+    server, url = start_redis(tmp_path / "data")
+    slow = FakeModelServer(HashServicer(delay_s=0.2))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher(url)
+    planned(url)
+    gateway = QueueClient(url)
+    gateway.start()
+    asked = at_once(gateway, [b"%d" % number for number in range(20)])
+    wait_until(lambda: depth(url) >= 16, what="accepted requests")
+
+    server.kill()
+    server.start()
+
+    wait_until(lambda: depth(url) == 0, what="an answer for each")
+    wait_until(lambda: len(registry.records()) == 20, what="a usage record for each")
+    assert all(call.result()[0].status in (200, 503) for call in asked if call.error is None)
+    assert ask(gateway, b"after")[0].status == 200
+    gateway.close()
+    server.stop()
+    slow.stop()
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
+    how: str, tmp_path: Path, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    (tmp_path / "data").mkdir()
+    server, url = start_redis(tmp_path / "data")
+    slow = FakeModelServer(HashServicer(delay_s=2.0))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher(url)
+    planned(url)
+    gateway = QueueClient(url)
+    gateway.start()
+    waiting = Asking(lambda: ask(gateway, b"waits"))
+    wait_until(lambda: at_work(url) == 1, what="a request at work")
+
+    server.kill() if how == "killed" else server.pause()
+
+    wait_until(lambda: waiting.done, timeout_s=1.9, what="an error for the one that waits")
+    with pytest.raises(Unavailable) as away:
+        waiting.result()
+    assert away.value.retry_after_s
+    with pytest.raises(Unavailable):
+        ask(gateway, b"new")
+    assert not gateway.ready()
+
+    server.start() if how == "killed" else server.resume()
+    slow.servicer.delay_s = 0.0
+    wait_until(gateway.ready, what="the gateway's contact")
+
+    wait_until(lambda: _answered(gateway), what="an answer")
+    gateway.close()
+    server.stop()
+    slow.stop()
+
+
+def _answered(gateway: QueueClient) -> bool:
+    try:
+        return ask(gateway, b"after")[0].status == 200
+    except Unavailable:
+        return False
+
+
+def _owner(url: str) -> str:
+    with redis.Redis.from_url(url) as connection:
+        return (connection.hget(f"servoir:queue:{MODEL}:state", "owner") or b"").decode()
