@@ -44,7 +44,7 @@ _metrics_folder = _settings.gateway_metrics_folder or tempfile.mkdtemp(prefix="s
 wsgi_app = "services.gateway.wsgi:build()"
 bind = _settings.gateway_address
 workers = _settings.gateway_workers
-worker_class = "gthread"
+worker_class = "services.gateway.worker.Worker"
 threads = _settings.gateway_threads
 worker_connections = 1000 + _settings.gateway_threads
 backlog = 2048

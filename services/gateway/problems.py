@@ -7,12 +7,14 @@ from http import HTTPStatus
 
 import msgspec
 from flask import Flask, Response, g
+from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException
 
 from chassis import logs
 from chassis.errors import ServoirError
 
 log = logs.logger()
+PROBLEM_TYPE = "application/problem+json"
 _ENCODER = msgspec.json.Encoder()
 _RETRY_S = 1.0  # where a part is away and nothing better is known
 
@@ -25,7 +27,9 @@ _DETAILS = {
     413: "the body is larger than this deployment takes",
     414: "the address is too long",
     415: "this type of body is not taken here",
-    431: "the headers are too large",
+    417: "this expectation cannot be met",
+    431: "the headers are too large or too many",
+    500: "internal error",
 }
 
 
@@ -52,20 +56,25 @@ def problem_of(error: ServoirError) -> Problem:
     return Problem(error.status, error.title, error.detail)
 
 
-def problem_response(
-    problem: Problem, *, retry_after_s: float | None = None, problems: dict[str, Problem] | None = None
-) -> Response:
-    """Return the HTTP answer for *problem*; *problems* has one entry for each image where there were several."""
+def problem_json(problem: Problem, request_id: str, problems: dict[str, Problem] | None = None) -> bytes:
+    """Return the body that tells *problem*; *problems* has one entry for each image where there were several."""
     body = _Body(
         type="about:blank",
         title=problem.title,
         status=problem.status,
         detail=problem.detail,
         error=problem.detail,
-        request_id=g.request_id,
+        request_id=request_id,
         problems=problems or msgspec.UNSET,
     )
-    response = Response(_ENCODER.encode(body), problem.status, mimetype="application/problem+json")
+    return _ENCODER.encode(body)
+
+
+def problem_response(
+    problem: Problem, *, retry_after_s: float | None = None, problems: dict[str, Problem] | None = None
+) -> Response:
+    """Return the HTTP answer for *problem*."""
+    response = Response(problem_json(problem, g.request_id, problems), problem.status, mimetype=PROBLEM_TYPE)
     if retry_after_s is None and problem.status in (429, 503):
         retry_after_s = _RETRY_S
     if retry_after_s is not None:
@@ -77,15 +86,14 @@ def _told(error: ServoirError) -> Response:
     return problem_response(problem_of(error), retry_after_s=error.retry_after_s)
 
 
-def http_problem(error: HTTPException) -> Problem:
-    """Return what Flask or Werkzeug raised, in our words."""
-    status = error.code or 500
+def http_problem(status: int) -> Problem:
+    """Return what Flask or Gunicorn answer with *status*, in our words."""
     title = HTTPStatus(status).phrase
     return Problem(status, title, _DETAILS.get(status, title.lower()))
 
 
 def _http(error: HTTPException) -> Response:
-    response = problem_response(http_problem(error))
+    response = problem_response(http_problem(error.code or 500))
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))
@@ -102,4 +110,6 @@ def register(app: Flask) -> None:
     """Turn whatever *app* raises into a problem."""
     app.register_error_handler(ServoirError, _told)
     app.register_error_handler(HTTPException, _http)
+    for broken in (ParseException, NoMoreData):  # Gunicorn's, of a body that is cut off or malformed in its chunks
+        app.register_error_handler(broken, lambda _: problem_response(http_problem(400)))
     app.register_error_handler(Exception, lambda error: problem_response(bug_problem(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -34,8 +35,12 @@ _NO_REGISTRY = (
 def _await(answers: Callable[[str], bool], where: str, until: float, otherwise: str) -> None:
     while not answers(where):
         if time.monotonic() > until:
-            raise CannotStart(otherwise.format(where))
+            raise CannotStart(otherwise.format(_without_password(where)))
         time.sleep(0.2)
+
+
+def _without_password(where: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", where)
 
 
 def _redis(url: str) -> bool:

@@ -18,6 +18,7 @@ from services.gateway.image_kinds import image_kind
 from services.gateway.multipart import Part, boundary_of, parts_of
 from services.gateway.settings import Settings
 
+_STEP_BYTES = 2**20
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -73,7 +74,7 @@ class UploadClock:
                         connection.shutdown(SHUT_RD)
 
 
-def read_body(request: Request, clock: UploadClock, *, max_bytes: int) -> bytes:
+def read_body(request: Request, clock: UploadClock, *, max_bytes: int) -> bytes | bytearray:
     """Return the whole body; TooLarge as soon as it goes over *max_bytes*, 408 when it takes too long.
 
     BadRequest for a body that ends before its Content-Length, UnsupportedMedia for a compressed one: nothing is
@@ -95,8 +96,13 @@ def read_body(request: Request, clock: UploadClock, *, max_bytes: int) -> bytes:
             raise RequestTimeout
 
 
-def _read(stream: Any, length: int | None, max_bytes: int) -> bytes:
-    body: bytes = stream.read(max_bytes + 1 if length is None else length)
+def _read(stream: Any, length: int | None, max_bytes: int) -> bytes | bytearray:
+    expected = max_bytes + 1 if length is None else length
+    body: bytes | bytearray = stream.read(min(expected, _STEP_BYTES))
+    if len(body) == _STEP_BYTES:  # in steps: a reader that is asked for all at once holds it twice
+        body = bytearray(body)
+        while len(body) < expected and (more := stream.read(min(expected - len(body), _STEP_BYTES))):
+            body += more
     if len(body) > max_bytes:
         raise TooLarge(f"the body has more than the {max_bytes} bytes that are allowed")
     if length is not None and len(body) < length:

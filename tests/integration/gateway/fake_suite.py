@@ -1,0 +1,30 @@
+"""A gateway's application over fakes, for Gunicorn."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from chassis import logs
+from chassis.settings import load
+from services.gateway.app import create_app
+from services.gateway.parts import Parts
+from services.gateway.settings import Settings
+from services.gateway.uploads import UploadClock
+from services.gateway.wsgi import give_back_large_bodies
+from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
+
+
+def build() -> Flask:
+    give_back_large_bodies()
+    settings = load(Settings)
+    logs.configure("gateway", settings.log_level)
+    return create_app(
+        Parts(
+            settings,
+            queue=FakeQueue(),  # type: ignore[arg-type]
+            operator=FakeOperator(),  # type: ignore[arg-type]
+            models=FakeCatalogue(model(), bbox="acme-coco_things-1"),  # type: ignore[arg-type]
+            registry=FakeRegistry(),  # type: ignore[arg-type]
+            clock=UploadClock(settings.upload_timeout_s),
+        )
+    )

@@ -1,0 +1,58 @@
+"""A gateway that cannot work says so at once and ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from chassis.settings import environment
+from tests.parts import ROOT, free_port
+
+
+def start(**env: str) -> subprocess.CompletedProcess[str]:
+    known = {"SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{free_port()}", "SERVOIR_START_TIMEOUT_S": "0.3"}
+    return subprocess.run(
+        [sys.executable, "-m", "services.gateway"],
+        cwd=ROOT,
+        env={**environment(), **known, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_without_redis_it_ends_and_names_the_url_and_what_to_do() -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+
+    ended = start(SERVOIR_REDIS_URL=url)
+
+    assert ended.returncode not in (0, None)
+    assert url in ended.stderr
+    assert "SERVOIR_REDIS_URL" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_the_registry_it_ends_and_names_the_address_and_what_to_do(redis_url: str) -> None:
+    address = f"127.0.0.1:{free_port()}"
+
+    ended = start(SERVOIR_REDIS_URL=redis_url, SERVOIR_REGISTRY_ADDRESS=address)
+
+    assert ended.returncode != 0
+    assert address in ended.stderr
+    assert "SERVOIR_REGISTRY_ADDRESS" in ended.stderr
+
+
+def test_bad_settings_are_all_named() -> None:
+    ended = start(SERVOIR_GATEWAY_WORKERS="many", SERVOIR_MAX_UPLOAD_BYTES="huge")
+
+    assert ended.returncode != 0
+    assert "SERVOIR_GATEWAY_WORKERS" in ended.stderr
+    assert "SERVOIR_MAX_UPLOAD_BYTES" in ended.stderr
+
+
+def test_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
+    ended = start(SERVOIR_REDIS_URL=f"redis://:s3cret@127.0.0.1:{free_port()}/0")
+
+    assert ended.returncode != 0
+    assert "s3cret" not in ended.stderr + ended.stdout
