@@ -53,6 +53,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         self.model_key, self.delay_s, self.item_delay_s = model_key, delay_s, item_delay_s
         self.batches: list[list[str]] = []
         self.late_items = 0
+        self.obeys = True
         self._journal = journal.open("a", buffering=1) if journal else None
         self._executions = threading.BoundedSemaphore(concurrency)
 
@@ -61,7 +62,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         with self._executions:
             wait_s = time.monotonic() - arrived_s
             self._note(request, wait_s)
-            for item in request.items:
+            for item in request.items if self.obeys else ():
                 self._obey(bytes(item.payload))
             time.sleep(self.delay_s + self.item_delay_s * len(request.items))
         timings = pb.Timings(wait_s=wait_s, infer_s=self.delay_s, total_s=time.monotonic() - arrived_s)

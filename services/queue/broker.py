@@ -15,8 +15,8 @@ M:retries             zset      suspects: ids that a server failed with; score: 
 M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
-                                ``bytes`` (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual time),
-                                ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
+                                ``bytes`` (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual
+                                time), ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
 ====================  ========  ==========================================================================
 

@@ -9,11 +9,15 @@ import msgspec
 
 from chassis.errors import NotFound
 from services.queue import admission, broker
+from services.queue.answers import Answer
 from services.queue.broker import Meta, key
 from services.queue.connections import connect, translated
 from services.queue.history import Failure, read_history
 from services.queue.plan import read_plan
+from services.queue.requests import QueueClient
 from services.queue.scripts import run
+
+_NO_ANSWERS = (503, 504)
 
 
 class QueueView(msgspec.Struct, frozen=True):
@@ -49,6 +53,7 @@ class QueueOperator:
     """What ``servoir queue`` and ``servoir quarantine`` do; each call raises Unavailable where Redis is away."""
 
     def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
         self._redis: Any = connect(redis_url, most=2)
 
     def close(self) -> None:
@@ -97,6 +102,30 @@ class QueueOperator:
         if not entries:
             raise NotFound(f"no such item in the quarantine of {model}: {item}")
         return _quarantined(model, *entries[0])
+
+    def replay(self, model: str, item: str, *, timeout_s: float = 60.0) -> Answer:
+        """Put a quarantined item into the queue once more; drop it from the quarantine if it is answered now.
+
+        Raises what ``QueueClient.predict`` raises, and NotFound. An item that fails again is quarantined anew.
+        """
+        found = self.quarantined(model, item)
+        client = QueueClient(self._redis_url)
+        client.start()
+        try:
+            [answer] = client.predict(
+                [found.payload],
+                model_key=model,
+                task=found.meta.task,
+                request_id=found.meta.request_id,
+                timeout_s=timeout_s,
+                client_id=found.meta.client,
+                priority="batch",
+            )
+        finally:
+            client.close()
+        if answer.status not in _NO_ANSWERS:
+            self.drop(model, [item])
+        return answer
 
     def drop(self, model: str, ids: list[str] | None = None) -> int:
         """Remove these items, or all, from a model's quarantine; return how many there were."""

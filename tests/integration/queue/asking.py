@@ -59,6 +59,10 @@ class Asking:
             raise self.error
         return self.answers
 
+    def result_or_none(self) -> list[Answer] | None:
+        self._thread.join(60)
+        return self.answers or None
+
 
 def at_once(queue: QueueClient, payloads: list[bytes], **how: Any) -> list[Asking]:
     """Ask for each payload in a thread of its own."""

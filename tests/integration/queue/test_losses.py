@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher, StartModelServer
-from tests.parts import start_redis, wait_until
+from tests.parts import Server, start_redis, wait_until
 
 
 def test_requests_of_a_killed_dispatcher_are_taken_over(
@@ -133,7 +134,7 @@ def test_a_poisonous_item_ends_in_quarantine_and_its_neighbours_are_answered(
     poisonous = Asking(lambda: ask(client, b"poison", request_id="bad", timeout_s=60))
     lives = 0
     while not poisonous.done:
-        wait_until(lambda: poisonous.done or server.process.poll() is not None, what="the server's end, or an answer")
+        wait_until(functools.partial(_ended_or_done, server, poisonous), what="the server's end, or an answer")
         if server.process.poll() is not None:
             lives += 1
             server = start_model_server("--delay-s", "0.05", port=port)
@@ -243,6 +244,10 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
     gateway.close()
     server.stop()
     slow.stop()
+
+
+def _ended_or_done(server: Server, asking: Asking) -> bool:
+    return asking.done or server.process.poll() is not None
 
 
 def _answered(gateway: QueueClient) -> bool:

@@ -1,0 +1,212 @@
+"""A request into the queue, and its answers out of it, for the threads of a gateway."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from chassis.errors import BadRequest, Conflict, ServoirError, TooBusy, Unavailable
+from services.queue import admission, broker
+from services.queue.answers import Answer, problem, result_of
+from services.queue.broker import Meta
+from services.queue.connections import RETRY_AFTER_S, connect, translated
+from services.queue.plan import NO_PLAN, Plan, read_plan
+from services.queue.replies import Replies, Waiting
+from services.queue.scripts import Call, run
+
+_IDEMPOTENCY_WINDOW_S = 24 * 3600.0
+_CONNECTIONS = 64
+_LOOK_S = 0.25
+_LAST_ANSWERS_S = 0.5
+_PLANS_TO_TRY = 5
+_AWAY = "the queue is away"
+
+
+class QueueClient:
+    """Puts requests into the queue and waits for their answers; for all threads of a process, made after a fork.
+
+    At most *max_waiting* requests wait at a time. An ``Idempotency-Key`` is remembered for *idempotency_window_s*.
+    """
+
+    def __init__(
+        self, redis_url: str, *, max_waiting: int = 1000, idempotency_window_s: float = _IDEMPOTENCY_WINDOW_S
+    ) -> None:
+        self._redis = connect(redis_url, most=_CONNECTIONS)
+        self._replies = Replies(redis_url)
+        self._plans: dict[str, Plan] = {}
+        self._max_waiting = max_waiting
+        self._window_s = idempotency_window_s
+
+    def start(self) -> None:
+        """Start listening for answers."""
+        self._replies.start()
+
+    def close(self) -> None:
+        """Stop; requests that wait are answered 503."""
+        self._replies.close()
+        self._redis.close()
+
+    def ready(self) -> bool:
+        """Whether the queue can be reached."""
+        return not self._replies.lost
+
+    def predict(
+        self,
+        payloads: Sequence[bytes],
+        *,
+        model_key: str,
+        task: str,
+        request_id: str,
+        timeout_s: float,
+        client_id: str = "",
+        priority: str = "interactive",
+        weight: float = 1.0,
+        idempotency_key: str = "",
+    ) -> list[Answer]:
+        """Return one answer for each payload, in order; all of them are accepted, or none.
+
+        What is not predicted has the status of its problem; 504 after *timeout_s*. *weight* is the client's share
+        among the clients of its class.
+
+        Raises, where nothing was accepted, TooBusy (a queue is full, or the deadline could not be met), Unavailable
+        (no model server, or Redis is away), Conflict (the idempotency key came with another request before). Also
+        raises Unavailable where Redis went away before any answer came: whether it runs is unknown then.
+        """
+        if priority not in broker.CLASSES:
+            raise BadRequest(f"no such priority: {priority} (there are {', '.join(broker.CLASSES)})")
+        if self._replies.waiting >= self._max_waiting:
+            raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
+        if self._replies.lost:
+            raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
+        deadline_s = time.monotonic() + timeout_s
+        waiting = self._replies.expect(len(payloads))
+        idem = _digest(client_id, idempotency_key) if idempotency_key else ""
+        metas = [
+            Meta(
+                request_id=request_id,
+                client=client_id,
+                model=model_key,
+                task=task,
+                priority=priority,
+                to=self._replies.key,
+                request=waiting.number,
+                index=index,
+                size=len(payload),
+                idem=broker.idempotency_key(idem) if idem else "",
+            )
+            for index, payload in enumerate(payloads)
+        ]
+        try:
+            ids = self._enqueue(list(zip(metas, payloads, strict=True)), deadline_s, weight)
+            return self._answers(waiting, metas, ids, deadline_s)
+        finally:
+            self._replies.forget(waiting)
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    def _enqueue(self, items: list[tuple[Meta, bytes]], deadline_s: float, weight: float) -> list[str]:
+        """Return the ids of the accepted items, '' for one that runs or ran already under its idempotency key."""
+        meta = items[0][0]
+        args = {
+            "priority": meta.priority,
+            "client": meta.client,
+            "weight": weight,
+            "to": meta.to,
+            "request": meta.request,
+            "bytes": sum(meta.size for meta, _ in items),
+            "idem": meta.idem,
+            "print": _print_of(items) if meta.idem else "",
+            "window_ms": round(self._window_s * 1000),
+        }
+        for _ in range(_PLANS_TO_TRY):
+            plan = self._plans.get(meta.model, NO_PLAN)
+            left_s = deadline_s - time.monotonic()
+            allowed = admission.max_ahead(plan, left_s)
+            limits = {
+                "version": plan.version,
+                "max_ahead": allowed,
+                "max_items": plan.max_items,
+                "max_bytes": plan.max_bytes,
+                "left_ms": round(left_s * 1000),
+            }
+            reply = self._run(broker.enqueue(meta.model, {**args, **limits}, items))
+            if reply[0] == b"accepted":
+                return [item.decode() for item in reply[1:]]
+            if reply[0] == b"conflict":
+                raise Conflict("this idempotency key came with another request before")
+            if reply[0] == b"refused":
+                raise _refusal(plan, reply[1].decode(), reply[2], allowed)
+            if not reply[1]:
+                break
+            self._plans[meta.model] = read_plan(reply[1])
+        raise _refusal(NO_PLAN, "no_replica", 0, 0)
+
+    def _run(self, call: Call) -> Any:
+        with translated():
+            return run(self._redis, call)
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    def _answers(self, waiting: Waiting, metas: list[Meta], ids: list[str], deadline_s: float) -> list[Answer]:
+        while not waiting.wait(min(_LOOK_S, deadline_s - time.monotonic())):
+            if time.monotonic() >= deadline_s:
+                self._give_up(waiting, metas, ids)
+                return _complete(waiting, 504, "Deadline exceeded", "the deadline passed before an answer")
+            if self._replies.lost:
+                if not any(waiting.answers):
+                    raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
+                return _complete(waiting, 503, "Service unavailable", "the queue went away before an answer")
+        return _complete(waiting, 504, "Deadline exceeded", "")
+
+    def _give_up(self, waiting: Waiting, metas: list[Meta], ids: list[str]) -> None:
+        """Answer what is not answered 504 in Redis too, so that nobody else does; or learn what it was answered with.
+
+        Either way, the answers are on our list then.
+        """
+        body = problem("Deadline exceeded", "the deadline passed before an answer")
+        late = Answer(status=504, body=body)
+        left = [place for place, answer in enumerate(waiting.answers) if answer is None and ids[place]]
+        model = metas[0].model
+        results = [(result_of(ids[place], late), broker.encode_meta(metas[place]), body) for place in left]
+        try:
+            self._run(broker.finish(model, results))
+        except ServoirError:
+            return
+        if len(left) == sum(answer is None for answer in waiting.answers):
+            waiting.wait(_LAST_ANSWERS_S)
+
+
+def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[Answer]:
+    """Return all answers; what is missing got this one."""
+    missing = Answer(status=status, body=problem(title, detail))
+    return [answer or missing for answer in waiting.answers]
+
+
+def _digest(*parts: str | bytes) -> str:
+    """Return a hash of parts that no other parts have."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _print_of(items: list[tuple[Meta, bytes]]) -> str:
+    meta = items[0][0]
+    return _digest(meta.model, meta.task, *(payload for _, payload in items))
+
+
+_REFUSALS = {
+    "count": "the model's queue is full",
+    "bytes": "the model's queue holds too many bytes",
+    "deadline": "the wait would be longer than the deadline",
+}
+
+
+def _refusal(plan: Plan, reason: str, ahead: int, allowed: int) -> ServoirError:
+    retry_after_s = admission.retry_after_s(plan, reason, ahead, allowed)
+    if reason == "no_replica":
+        return Unavailable("no model server is alive for this model", retry_after_s=retry_after_s)
+    return TooBusy(_REFUSALS[reason], retry_after_s=retry_after_s)

@@ -1,0 +1,351 @@
+"""Deadlines, admission, order and idempotency, on real parts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from chassis.errors import Conflict, TooBusy
+from services.queue.client import QueueClient, QueueOperator
+from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
+from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
+from tests.integration.queue.conftest import StartDispatcher
+from tests.parts import ROOT, start_redis, wait_until
+
+
+def test_a_request_that_nobody_answers_is_answered_at_its_deadline(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    registry.lease(lease("nobody", "127.0.0.1:1"))
+    start_dispatcher()
+    planned(redis_url)
+
+    [answer] = ask(client, b"x", timeout_s=0.5)
+
+    assert answer.status == 504
+    assert depth(redis_url) == 0
+    wait_until(lambda: [record.status for record in registry.records()] == [504], what="its usage")
+
+
+def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    registry.lease(lease("nobody", "127.0.0.1:1"))
+    start_dispatcher()
+    planned(redis_url)
+    code = f"""
+from services.queue.client import QueueClient
+client = QueueClient({redis_url!r})
+client.start()
+client.predict([b"x"], model_key={MODEL!r}, task="bbox", request_id="x", timeout_s=1.0)
+"""
+    gateway = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    wait_until(lambda: depth(redis_url) == 1, what="the request")
+    gateway.kill()
+    gateway.wait()
+
+    wait_until(lambda: depth(redis_url) == 0, what="a sweep")
+
+    late = FakeModelServer(HashServicer())
+    registry.lease(lease("late", late.address))
+    assert ask(client, b"y", request_id="y")[0].status == 200
+    assert late.servicer.batches == [["y"]]
+    late.stop()
+
+
+def test_an_answer_that_comes_late_is_a_504_and_counts_once(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.6))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher()
+    planned(redis_url)
+
+    assert ask(client, b"x", timeout_s=0.3)[0].status == 504
+
+    assert ask(client, b"y")[0].status == 200
+    wait_until(lambda: len(registry.records()) == 2, what="usage")
+    assert sorted(record.status for record in registry.records()) == [200, 504]
+    slow.stop()
+
+
+def test_what_cannot_be_in_time_is_refused_at_the_door(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(6)])
+    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
+
+    with pytest.raises(TooBusy, match="longer than the deadline") as refused:
+        ask(client, b"x", timeout_s=1.5)
+
+    assert 0.1 <= (refused.value.retry_after_s or 0) <= 3.0
+    assert QueueOperator(redis_url).overview()[0].refused == {"interactive:deadline": 1}
+    assert all(call.result()[0].status == 200 for call in asked)
+    slow.stop()
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [({"SERVOIR_QUEUE_MAX_ITEMS": "3"}, "count"), ({"SERVOIR_QUEUE_MAX_BYTES": "3000"}, "bytes")],
+)
+def test_a_queue_is_bounded(
+    bound: dict[str, str],
+    reason: str,
+    redis_url: str,
+    client: QueueClient,
+    registry: FakeRegistry,
+    start_dispatcher: StartDispatcher,
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher(**bound)
+    planned(redis_url)
+    asked = at_once(client, [bytes(1000), bytes(1000)])
+    wait_until(lambda: depth(redis_url) == 2, what="two items")
+
+    with pytest.raises(TooBusy) as refused:
+        ask(client, bytes(1000), bytes(1000))
+
+    assert refused.value.retry_after_s
+    assert depth(redis_url) == 2, "all payloads of a request are let in, or none"
+    assert QueueOperator(redis_url).overview()[0].refused == {f"interactive:{reason}": 1}
+    assert ask(client, bytes(1000))[0].status == 200
+    assert all(call.result()[0].status == 200 for call in asked)
+    slow.stop()
+
+
+def test_a_full_redis_refuses_and_still_answers(
+    tmp_path: Path, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    (tmp_path / "data").mkdir()
+    server, url = start_redis(tmp_path / "data", maxmemory="12mb")
+    slow = FakeModelServer(HashServicer(delay_s=1.0))
+    registry.lease(lease("slow", slow.address, batch_size=1))
+    start_dispatcher(url)
+    planned(url)
+    gateway = QueueClient(url)
+    gateway.start()
+
+    asked = at_once(gateway, [bytes(500_000) for _ in range(40)], timeout_s=60.0)
+    wait_until(lambda: any(call.error for call in asked), what="a refusal")
+    slow.servicer.delay_s = 0.0
+    wait_until(lambda: all(call.done for call in asked), what="an end of each")
+
+    assert {type(call.error) for call in asked if call.error} == {TooBusy}
+    answered = [call.answers[0].status for call in asked if not call.error]
+    assert answered and set(answered) == {200}
+    assert depth(url) == 0
+    wait_until(lambda: Asking(lambda: ask(gateway, bytes(500_000))).result_or_none(), what="room again")
+    gateway.close()
+    server.stop()
+    slow.stop()
+
+
+def test_a_flood_of_one_client_does_not_delay_the_single_request_of_another(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer(delay_s=0.05))
+    registry.lease(lease("one", server.address, batch_size=4, service_s=0.05))
+    start_dispatcher()
+    planned(redis_url)
+    flood = at_once(client, [b"%d" % number for number in range(80)], client_id="flood", request_id="flood")
+    wait_until(lambda: depth(redis_url) > 60, what="a flood")
+
+    ask(client, b"single", client_id="single", request_id="single")
+
+    wait_until(lambda: all(call.done for call in flood), what="the flood's end")
+    single = next(place for place, batch in enumerate(server.servicer.batches) if "single" in batch)
+    before = sum(map(len, server.servicer.batches[:single]))
+    assert before < 40, "it went past most of the flood"
+    server.stop()
+
+
+def test_clients_share_by_their_weights(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("one", server.address, batch_size=1))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"sleep:1:"])
+    wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
+    for name, weight in (("light", 1.0), ("heavy", 3.0)):
+        asked += at_once(client, [b"x"] * 30, client_id=name, request_id=name, weight=weight)
+    wait_until(lambda: depth(redis_url) == 61, what="all of them")
+
+    for call in asked:
+        assert call.result()[0].status == 200
+
+    order = [batch[0] for batch in server.servicer.batches if batch[0] != "r"]
+    assert 26 <= order[:40].count("heavy") <= 30
+    server.stop()
+
+
+def test_the_batch_class_goes_after_interactive_and_is_not_starved(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("one", server.address, batch_size=1))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"sleep:1:"])
+    wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
+    asked += at_once(client, [b"x"] * 20, priority="batch", request_id="batch")
+    wait_until(lambda: depth(redis_url) == 21, what="the batch class")
+    asked += at_once(client, [b"x"] * 60, request_id="interactive")
+    wait_until(lambda: depth(redis_url) == 81, what="all of them")
+
+    for call in asked:
+        assert call.result()[0].status == 200
+
+    order = [batch[0] for batch in server.servicer.batches if batch[0] != "r"]
+    assert 3 <= order[:50].count("batch") <= 7, "a tenth"
+    server.stop()
+
+
+def test_an_idempotency_key_gives_the_same_answer_without_running_again(
+    redis_url: str,
+    client: QueueClient,
+    served: FakeModelServer,
+    start_dispatcher: StartDispatcher,
+    registry: FakeRegistry,
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+    first = ask(client, b"a", b"b", idempotency_key="k", client_id="c", request_id="first")
+
+    again = ask(client, b"a", b"b", idempotency_key="k", client_id="c", request_id="again")
+    other = ask(client, b"a", b"b", idempotency_key="k", client_id="d", request_id="other")
+
+    assert again == first
+    assert [answer.body for answer in other] == [answer.body for answer in first]
+    assert {name for batch in served.servicer.batches for name in batch} == {"first", "other"}
+    with pytest.raises(Conflict):
+        ask(client, b"a", b"c", idempotency_key="k", client_id="c")
+    wait_until(lambda: len(registry.records()) == 4, what="usage of what ran")
+
+
+def test_an_idempotency_key_joins_a_request_that_runs(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher()
+    planned(redis_url)
+    gone, other = QueueClient(redis_url), QueueClient(redis_url)
+    other.start()
+    gone.start()
+    Asking(lambda: ask(gone, b"x", idempotency_key="k", request_id="lost"))
+    wait_until(lambda: at_work(redis_url) == 1, what="a request that runs")
+    gone.close()
+
+    joined = ask(other, b"x", idempotency_key="k", request_id="retry")
+
+    assert joined[0].body == prediction_of(b"x")
+    assert slow.servicer.batches == [["lost"]]
+    other.close()
+    slow.stop()
+
+
+def test_a_key_whose_request_was_never_answered_may_be_tried_again(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    registry.lease(lease("nobody", "127.0.0.1:1"))
+    start_dispatcher()
+    planned(redis_url)
+    assert ask(client, b"x", idempotency_key="k", timeout_s=0.3)[0].status == 504
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("somebody", server.address))
+
+    assert ask(client, b"x", idempotency_key="k")[0].status == 200
+    server.stop()
+
+
+def test_two_dispatchers_do_not_split_what_could_be_one_batch(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("one", server.address))
+    start_dispatcher()
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"sleep:0.5:"])
+    wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
+    asked += at_once(client, [b"%d" % number for number in range(32)])
+
+    for call in asked:
+        assert call.result()[0].status == 200
+
+    assert [len(batch) for batch in server.servicer.batches].count(8) >= 3
+    server.stop()
+
+
+def test_one_who_joins_gets_its_share_of_the_models(
+    redis_url: str, registry: FakeRegistry, start_dispatcher: StartDispatcher, client: QueueClient
+) -> None:
+    server = FakeModelServer(HashServicer())
+    keys = [f"acme-m{number}-1" for number in range(8)]
+    registry.lease(*(lease(key, server.address, model_key=key) for key in keys))
+    connection = redis.Redis.from_url(redis_url)
+
+    def owners() -> set[bytes | None]:
+        return {connection.hget(f"servoir:queue:{key}:state", "owner") for key in keys}
+
+    start_dispatcher()
+    wait_until(lambda: len(owners() - {None, b""}) == 1 and None not in owners(), what="one owner of all")
+    start_dispatcher()
+    wait_until(lambda: len(owners() - {None, b""}) == 2 and b"" not in owners(), what="two owners")
+
+    for key in keys:
+        [answer] = client.predict([b"x"], model_key=key, task="bbox", request_id=key, timeout_s=10)
+        assert answer.status == 200
+    server.stop()
+
+
+def test_a_quarantined_item_can_be_replayed(
+    redis_url: str, client: QueueClient, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+    assert ask(client, b"fail")[0].status == 500
+    operator = QueueOperator(redis_url)
+    [item] = operator.quarantine(MODEL)
+    served.servicer.obeys = False
+
+    answer = operator.replay(MODEL, item.id)
+
+    assert (answer.status, json.loads(answer.body)["size"]) == (200, 4)
+    assert operator.quarantine(MODEL) == []
+
+
+def test_a_refusal_is_quick(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=1.0))
+    registry.lease(lease("slow", slow.address, batch_size=1, service_s=1.0))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"a", b"b"])
+    wait_until(lambda: depth(redis_url) == 2, what="a queue")
+
+    took_s = []
+    for _ in range(21):
+        started_s = time.perf_counter()
+        with pytest.raises(TooBusy):
+            ask(client, bytes(50_000), timeout_s=1.0)
+        took_s.append(time.perf_counter() - started_s)
+
+    print(f"median refusal: {sorted(took_s)[10] * 1000:.2f} ms")
+    assert len(slow.servicer.batches) <= 2
+    assert all(call.result()[0].status == 200 for call in asked)
+    slow.stop()
