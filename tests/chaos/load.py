@@ -14,6 +14,8 @@ import httpx
 from tests.chaos.history import Answered, History, Sent
 from tests.chaos.world import MODEL
 
+TIMEOUTS_S = (1.0, 2.0, 4.0, 8.0)
+
 # The smallest JPEG header that says 8 x 8 pixels; what follows it is anything, for the echo model reads no pixels.
 _JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0001108000800080301220002110103110100ffd9")
 
@@ -21,8 +23,8 @@ _JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc00011080008000
 class Load:
     """So many clients at once, from ``start`` until ``stop``."""
 
-    def __init__(self, gateways: Sequence[str], history: History, *, clients: int = 12, timeout_s: float = 4.0) -> None:
-        self._gateways, self._history, self._timeout_s = list(gateways), history, timeout_s
+    def __init__(self, gateways: Sequence[str], history: History, *, clients: int = 12) -> None:
+        self._gateways, self._history = list(gateways), history
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
 
@@ -47,14 +49,15 @@ class Load:
     def _post(self, client: httpx.Client, chance: random.Random) -> None:
         request_id = f"c-{uuid.UUID(int=chance.getrandbits(128))}"
         payload = _JPEG + chance.randbytes(chance.randrange(100, 20_000))
-        self._history.add(Sent(request_id, f"{zlib.crc32(payload):08x}", time.time(), self._timeout_s))
+        timeout_s = chance.choice(TIMEOUTS_S)
+        self._history.add(Sent(request_id, f"{zlib.crc32(payload):08x}", time.time(), timeout_s))
         status, digest = 0, ""
         try:
             answer = client.post(
                 f"http://{chance.choice(self._gateways)}/api/vision/v3/predict/bbox",
                 params={"q": MODEL},
                 files={"image": ("chaos.jpg", payload, "image/jpeg")},
-                headers={"X-Request-Id": request_id, "X-Request-Timeout-S": str(self._timeout_s)},
+                headers={"X-Request-Id": request_id, "X-Request-Timeout-S": str(timeout_s)},
             )
             status = answer.status_code
             digest = answer.json()["result"]["chaos.jpg"]["classes"][0]["label"] if status == 200 else ""

@@ -28,7 +28,7 @@ def run(folder: Path, *, seed: int, faults: int, calm_every: int = 60, calm_s: f
     """
     history, world = History(seed), World(folder)
     try:
-        wait_until(lambda: _answers(world, History(seed)), timeout_s=60, what="a first answer")
+        wait_until(lambda: _answers(world, History(-1)), timeout_s=60, what="a first answer")
         history.keys_before = world.keys()
         load = Load(world.gateways, history)
         load.start()
@@ -47,6 +47,7 @@ def run(folder: Path, *, seed: int, faults: int, calm_every: int = 60, calm_s: f
 def _answers(world: World, history: History) -> bool:
     load = Load(world.gateways, history, clients=2)
     load.start()
+    wait_until(lambda: len(history.answered) >= len(world.gateways))
     load.stop()
     return all(answer.status == 200 for answer in history.answered)
 
