@@ -6,9 +6,10 @@ import threading
 
 from chassis import logs, metrics
 from chassis.errors import ServoirError, Unavailable
+from services.registry.documents import Change
 from services.registry.lease_book import LeaseBook
 from services.registry.models import Models
-from services.registry.store import Change, Changes, Store
+from services.registry.store import Changes, Store
 
 log = logs.logger()
 MONGODB_UP = metrics.Gauge("servoir_registry_mongodb_up", "1 while changes in MongoDB can be followed")

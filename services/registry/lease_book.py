@@ -11,9 +11,10 @@ from typing import NamedTuple
 from chassis import logs, metrics
 from chassis.errors import Unavailable
 from chassis.rpc.registry_pb2 import Lease
+from services.registry.documents import StoredLease
 from services.registry.feed import Feed
 from services.registry.leases import HeldLease, LeaseTable
-from services.registry.store import Store, StoredLease
+from services.registry.store import Store
 
 log = logs.logger()
 LEASES = metrics.Gauge("servoir_registry_leases", "live leases")

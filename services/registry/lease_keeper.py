@@ -52,7 +52,8 @@ class LeaseKeeper:
         """End announcing and withdraw the lease, which takes a few seconds at most where the registry is away."""
         self._stopped = True
         self._due.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _keep(self) -> None:
         with channel(self._address) as open_channel:

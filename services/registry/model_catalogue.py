@@ -13,7 +13,7 @@ from chassis.errors import BadRequest, NotFound, Unavailable
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
 from chassis.rpc_client import channel
-from services.registry.modelinfo import Modelinfo, parse_modelinfo, resolve
+from services.registry.modelinfo import Modelinfo, parse_understood, resolve
 
 log = logs.logger()
 _LONGEST_RETRY_S = 1.0
@@ -42,7 +42,8 @@ class ModelCatalogue:
         self._stopped.set()
         if self._call is not None:
             self._call.cancel()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether a first snapshot has come, waiting for it up to *timeout_s*."""
@@ -85,6 +86,8 @@ class ModelCatalogue:
             while not self._stopped.is_set():
                 try:
                     self._call = stub.WatchModels(pb.WatchModelsRequest())
+                    if self._stopped.is_set():
+                        return
                     for snapshot in self._call:
                         self._take(snapshot)
                         lost = False
@@ -95,6 +98,6 @@ class ModelCatalogue:
                 self._stopped.wait(random.uniform(0.1, _LONGEST_RETRY_S))
 
     def _take(self, snapshot: pb.ModelsSnapshot) -> None:
-        models = [parse_modelinfo(model.modelinfo_json) for model in snapshot.models]
+        models = parse_understood(model.modelinfo_json for model in snapshot.models)
         self._known = (models, dict(snapshot.default_keys))
         self._connected.set()

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
+from chassis import logs
 from chassis.errors import BadRequest, NotFound
 from services.registry.keys import PART, parse_key, release_order
 
+log = logs.logger()
 TASKS = ("bbox", "polygon", "lane", "classify", "tensor")
 STATUSES = ("published", "released", "retired")
 STATUSES_BEFORE = {"published": (), "released": ("published", "retired"), "retired": ("released",)}
@@ -111,6 +113,20 @@ def parse_modelinfo(document: bytes | Mapping[str, Any]) -> Modelinfo:
         raise BadRequest("bad modelinfo: " + "; ".join(faults))
     values["num_classes"] = values.get("num_classes") or len(values.get("classes", ()))
     return Modelinfo(**values)
+
+
+def parse_understood(documents: Iterable[bytes | Mapping[str, Any]]) -> list[Modelinfo]:
+    """Return the models of those documents that can be read.
+
+    One that a newer or older version wrote is left out and logged: it must not hide the others.
+    """
+    understood = []
+    for document in documents:
+        try:
+            understood.append(parse_modelinfo(document))
+        except BadRequest as error:
+            log.error("model_not_understood", reason=error.detail[:500])
+    return understood
 
 
 def read_modelinfo(path: Path) -> Modelinfo:

@@ -14,16 +14,13 @@ MongoDB's failures leave here as Unavailable, and as BadRequest where a document
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pymongo
-from bson import Int64
 from bson.errors import BSONError
 from pymongo import DeleteOne, IndexModel, MongoClient, ReplaceOne
 from pymongo.client_session import ClientSession
@@ -39,9 +36,18 @@ from pymongo.write_concern import WriteConcern
 
 from chassis import logs, metrics
 from chassis.errors import BadRequest, Conflict, NotFound, Unavailable, WrongState
-from chassis.rpc import registry_pb2 as pb
 from chassis.settings import BadSettings
-from services.registry.modelinfo import STATUSES_BEFORE, Modelinfo, parse_modelinfo
+from services.registry.documents import (
+    Change,
+    Document,
+    StoredLease,
+    history_entry,
+    lease_document,
+    model_document,
+    model_fields,
+    stored_lease,
+)
+from services.registry.modelinfo import STATUSES_BEFORE, Modelinfo, parse_modelinfo, parse_understood
 
 log = logs.logger()
 ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to MongoDB that failed")
@@ -63,24 +69,7 @@ _USAGE_INDEXES = [
     IndexModel([("records.model_key", 1), ("records.answered_at_ms", 1)]),
 ]
 
-Document = dict[str, Any]
 T = TypeVar("T")
-
-
-class StoredLease(NamedTuple):
-    """A lease as one registry process (*by*) stored it; *renewal* is new with every time it does."""
-
-    lease: pb.Lease
-    by: str
-    renewal: str
-
-
-class Change(NamedTuple):
-    """What some process, also this one, changed: the collection, the document's id, and the lease where it is one."""
-
-    collection: str
-    id: str
-    lease: StoredLease | None
 
 
 def shown(url: str) -> str:
@@ -107,7 +96,7 @@ class Changes:
         if event is None or "documentKey" not in event:
             return None
         collection, document = event["ns"]["coll"], event.get("fullDocument")
-        lease = _stored_lease(document) if collection == "leases" and document else None
+        lease = stored_lease(document) if collection == "leases" and document else None
         return Change(collection, str(event["documentKey"]["_id"]), lease)
 
 
@@ -163,9 +152,9 @@ class Store:
     # -- models -----------------------------------------------------------------------------------------------------
 
     def models(self) -> list[Modelinfo]:
-        """Return all models."""
+        """Return all models that can be read."""
         with self._asked("models"):
-            return [_modelinfo(document) for document in self._db.models.find()]
+            return parse_understood(map(model_fields, self._db.models.find()))
 
     def defaults(self) -> dict[str, str]:
         """Return the default key of each task that has one."""
@@ -180,8 +169,8 @@ class Store:
         with self._asked("publish"):
             try:
                 self._with_history(
-                    lambda session: self._db.models.insert_one(_document(modelinfo), session=session),
-                    _entry(modelinfo.key, "publish", actor, after=modelinfo.status),
+                    lambda session: self._db.models.insert_one(model_document(modelinfo), session=session),
+                    history_entry(modelinfo.key, "publish", actor, after=modelinfo.status),
                 )
                 return modelinfo, True
             except DuplicateKeyError:
@@ -200,7 +189,7 @@ class Store:
                 raise WrongState(f"{key} is {kept.status}: it cannot become {status}")
             self._with_history(
                 lambda session: self._move(session, kept, status),
-                _entry(key, "status", actor, before=kept.status, after=status),
+                history_entry(key, "status", actor, before=kept.status, after=status),
             )
         return msgspec.structs.replace(kept, status=status)
 
@@ -212,9 +201,9 @@ class Store:
             if before == key:
                 return
             if key:
-                entry = _entry(key, "default", actor, before=before, after=task)
+                entry = history_entry(key, "default", actor, before=before, after=task)
             else:
-                entry = _entry(before, "no default", actor, before=before, after=task)
+                entry = history_entry(before, "no default", actor, before=before, after=task)
             self._with_history(lambda session: self._put_default(session, task, key), entry)
 
     def history(self, key: str, limit: int) -> list[Document]:
@@ -227,7 +216,7 @@ class Store:
         document = self._db.models.find_one({"_id": key})
         if document is None:
             raise NotFound(f"no such model: {key}")
-        return _modelinfo(document)
+        return parse_modelinfo(model_fields(document))
 
     def _move(self, session: ClientSession, kept: Modelinfo, status: str) -> None:
         """Move a model, unless another has moved it since it was read."""
@@ -259,11 +248,11 @@ class Store:
     def leases(self) -> list[StoredLease]:
         """Return all stored leases."""
         with self._asked("leases"):
-            return [_stored_lease(document) for document in self._db.leases.find()]
+            return [stored_lease(document) for document in self._db.leases.find()]
 
     def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
         """Store leases, and delete others: *expired* ones (instance to renewal) unless renewed elsewhere since."""
-        writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, _lease_document(it), upsert=True) for it in kept]
+        writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, lease_document(it), upsert=True) for it in kept]
         writes += [DeleteOne({"_id": instance_id}) for instance_id in withdrawn]
         writes += [DeleteOne({"_id": instance_id, "renewal": renewal}) for instance_id, renewal in expired.items()]
         with self._asked("leases"):
@@ -307,7 +296,7 @@ class Store:
             with pymongo.timeout(timeout_s):
                 yield
         except (BSONError, DocumentTooLarge, OverflowError) as error:
-            raise BadRequest(f"{what}: cannot be stored: {error}") from error
+            raise BadRequest(f"{what}: cannot be stored: {str(error)[:200]}") from error
         except PyMongoError as error:
             ERRORS.inc()
             log.warning("mongodb_failed", what=what, reason=f"{type(error).__name__}: {error}"[:300])
@@ -316,30 +305,3 @@ class Store:
     def _is_replicated(self) -> bool:
         hello = self._client.admin.command("hello")
         return "setName" in hello or hello.get("msg") == "isdbgrid"
-
-
-def _document(modelinfo: Modelinfo) -> Document:
-    return {"_id": modelinfo.key, **msgspec.to_builtins(modelinfo)}
-
-
-def _modelinfo(document: Document) -> Modelinfo:
-    return parse_modelinfo({name: value for name, value in document.items() if name != "_id"})
-
-
-def _entry(key: str, action: str, actor: str, *, before: str = "", after: str = "") -> Document:
-    at_ms = Int64(time.time() * 1000)
-    return {"key": key, "action": action, "actor": actor, "at_ms": at_ms, "before": before, "after": after}
-
-
-def _lease_document(stored: StoredLease) -> Document:
-    return {
-        "_id": stored.lease.instance_id,
-        "lease": stored.lease.SerializeToString(),
-        "by": stored.by,
-        "renewal": stored.renewal,
-        "renewed_at": datetime.now(UTC),
-    }
-
-
-def _stored_lease(document: Document) -> StoredLease:
-    return StoredLease(pb.Lease.FromString(document["lease"]), document["by"], document["renewal"])

@@ -163,7 +163,7 @@ def test_leases_survive_that_the_registry_is_killed(mongo_url: str, start_proces
     server, address = start_process(mongo_url)
     stub = calls(address)
     RegistryClient(address).publish(modelinfo(), actor="ann")
-    stub.Announce(lease(ttl_s=1.0))
+    stub.Announce(lease(ttl_s=3.0))
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         wait_until(lambda: client.servoir.leases.count_documents({}) == 1)
     server.kill()
@@ -278,7 +278,7 @@ def test_what_was_acknowledged_survives_that_mongod_is_killed(
         key = registry.publish(modelinfo(), actor="ann").key
         server.kill()
         server.start()
-        wait_until(lambda: not degraded(registry))
+        wait_until(lambda: _publishes(registry), what="mongod to take writes again")
         assert registry.usage()[0].images == 50
         assert registry.model(key) == modelinfo()
         assert [it.action for it in registry.history(key)] == ["publish"]

@@ -13,8 +13,8 @@ from chassis.errors import BadRequest, Conflict, NotFound, TooBusy, Unavailable,
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
 from chassis.rpc_client import channel, error_of, told
-from services.registry.client import AsyncRegistryClient, ModelCatalogue, RegistryClient
-from tests.integration.registry.conftest import StartRegistry, modelinfo
+from services.registry.client import AsyncRegistryClient, LeaseKeeper, ModelCatalogue, RegistryClient
+from tests.integration.registry.conftest import StartRegistry, lease, modelinfo
 from tests.parts import free_port, wait_until
 
 
@@ -217,6 +217,23 @@ def test_all_change_streams_survive_that_the_database_is_dropped(registry: Regis
     wait_until(lambda: registry.models() == [], what="the models to be gone")
     released(registry, "2")
     assert [it.rel_num for it in registry.models()] == ["2"]
+
+
+def test_a_document_of_another_version_does_not_hide_the_others(start_registry: StartRegistry, mongo_url: str):
+    with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
+        client.servoir.models.insert_one({"_id": "acme-old-1", "org_name": "acme", "colour": "green"})
+    address = start_registry()
+    registry, catalogue = RegistryClient(address), ModelCatalogue(address)
+    catalogue.start()
+    registry.publish(modelinfo(), actor="ann")
+    wait_until(lambda: catalogue.wait(0) and [it.key for it in catalogue.models()] == ["acme-coco-1"])
+    catalogue.stop()
+    registry.close()
+
+
+def test_what_was_never_started_can_be_stopped():
+    ModelCatalogue(f"127.0.0.1:{free_port()}").stop()
+    LeaseKeeper(f"127.0.0.1:{free_port()}", lease()).stop()
 
 
 def test_one_watcher_too_many_is_refused_and_a_dead_ones_place_is_free_again(start_registry: StartRegistry):

@@ -1,0 +1,62 @@
+"""What is kept in MongoDB, as documents, and back (``store.py`` lists the collections)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chassis.rpc.registry_pb2 import Lease
+from services.registry.modelinfo import Modelinfo
+
+Document = dict[str, Any]
+
+
+class StoredLease(NamedTuple):
+    """A lease as one registry process (*by*) stored it; *renewal* is new with every time it does."""
+
+    lease: Lease
+    by: str
+    renewal: str
+
+
+class Change(NamedTuple):
+    """What some process, also this one, changed: the collection, the document's id, and the lease where it is one."""
+
+    collection: str
+    id: str
+    lease: StoredLease | None
+
+
+def model_document(modelinfo: Modelinfo) -> Document:
+    """Return a model's document: its key as the id, and every field."""
+    return {"_id": modelinfo.key, **msgspec.to_builtins(modelinfo)}
+
+
+def model_fields(document: Document) -> Document:
+    """Return a model's fields, as ``parse_modelinfo`` reads them."""
+    return {name: value for name, value in document.items() if name != "_id"}
+
+
+def history_entry(key: str, action: str, actor: str, *, before: str = "", after: str = "") -> Document:
+    """Return an entry of the history, of now."""
+    at_ms = int(time.time() * 1000)
+    return {"key": key, "action": action, "actor": actor, "at_ms": at_ms, "before": before, "after": after}
+
+
+def lease_document(stored: StoredLease) -> Document:
+    """Return a lease's document, renewed now."""
+    return {
+        "_id": stored.lease.instance_id,
+        "lease": stored.lease.SerializeToString(),
+        "by": stored.by,
+        "renewal": stored.renewal,
+        "renewed_at": datetime.now(UTC),
+    }
+
+
+def stored_lease(document: Document) -> StoredLease:
+    """Return the lease that a document holds."""
+    return StoredLease(Lease.FromString(document["lease"]), document["by"], document["renewal"])
