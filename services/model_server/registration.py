@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import grpc
 
-from chassis.rpc import model_server_pb2_grpc
+from chassis.rpc import inference_pb2_grpc, model_server_pb2_grpc
+from services.model_server.inference_service import SERVICE_NAME, InferenceServicer
 from services.model_server.replica import Replica
 from services.model_server.servicer import ModelServerServicer
 
-SERVICE_NAMES = ("servoir.v1.ModelServer",)
+SERVICE_NAMES = ("servoir.v1.ModelServer", SERVICE_NAME)
 
 
 def register(server: grpc.Server, replica: Replica) -> None:
     """Add every service to *server*."""
     model_server_pb2_grpc.add_ModelServerServicer_to_server(ModelServerServicer(replica), server)
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(replica), server)

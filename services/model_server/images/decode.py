@@ -21,6 +21,7 @@ from services.model_server.images.kind import kind
 
 MAX_PIXELS = 50_000_000
 _ORIENTATION = 0x0112
+Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, and is the same for every type
 _ALPHA_MODES = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
 
@@ -85,7 +86,8 @@ def _decode_any(payload: bytes, max_pixels: int) -> Picture:
     except Exception as error:  # hostile bytes bring out any exception in a decoder
         raise Undecodable(f"the {kind(payload)} image is broken or truncated") from error
     orientation = orientation if 1 <= orientation <= 8 else 1
-    pixels = upright(pixels, orientation)
+    if image.format != "TIFF":  # which Pillow turns by itself
+        pixels = upright(pixels, orientation)
     return Picture(pixels, pixels.shape[1], pixels.shape[0], orientation)
 
 

@@ -1,0 +1,75 @@
+"""Resizing against plain sums over every source pixel, written out here from the definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from services.model_server.images import Resize, resize
+
+SIZES = [((48, 64), (20, 30)), ((31, 17), (31, 40)), ((20, 20), (50, 7)), ((5, 3), (4, 4)), ((90, 160), (9, 16))]
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def triangle(x: float) -> float:
+    return max(0.0, 1 - abs(x))
+
+
+def cubic(x: float) -> float:
+    x, a = abs(x), -0.5
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
+
+
+def axis(size: int, wanted: int, kernel: Callable[[float], float], *, centred: bool, smooth: bool) -> np.ndarray:
+    """Return the weights [wanted, size] of a resizing along one axis."""
+    scale = size / wanted
+    stretch = max(scale, 1.0) if smooth else 1.0
+    weights = np.zeros((wanted, size))
+    for to in range(wanted):
+        at = (to + 0.5) * scale - 0.5 if centred else to * scale
+        if kernel is triangle and not smooth:  # a sample outside is that of the edge
+            at = min(max(at, 0.0), size - 1.0)
+        for source in range(size):
+            weights[to, source] = kernel((at - source) / stretch)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+EXPECTED: dict[Resize, tuple[Callable[[float], float], bool, bool]] = {
+    "bilinear": (triangle, True, False),
+    "bilinear_tf1": (triangle, False, False),
+    "bilinear_antialias": (triangle, True, True),
+    "bicubic": (cubic, True, False),
+}
+
+
+@pytest.mark.parametrize("how", EXPECTED)
+@pytest.mark.parametrize(("size", "wanted"), SIZES, ids=str)
+def test_every_kind_of_resizing_is_its_definition(how: Resize, size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    kernel, centred, smooth = EXPECTED[how]
+    pixels = noise(*size)
+    rows = axis(size[0], wanted[0], kernel, centred=centred, smooth=smooth)
+    columns = axis(size[1], wanted[1], kernel, centred=centred, smooth=smooth)
+    expected = np.einsum("ih,hwc,jw->ijc", rows, pixels, columns)
+
+    exact = resize(pixels, *wanted, how, exact=True)
+    rounded = resize(pixels, *wanted, how)
+
+    assert exact.dtype == np.float32
+    np.testing.assert_allclose(exact, expected, atol=0.01)
+    assert rounded.dtype == np.uint8
+    np.testing.assert_allclose(rounded, expected.clip(0, 255), atol=0.51)
+
+
+def test_a_picture_of_the_right_size_is_left_alone() -> None:
+    pixels = noise(8, 9)
+
+    assert resize(pixels, 8, 9, "bilinear") is pixels
+    assert resize(pixels, 3, 3, "none") is pixels
+    np.testing.assert_array_equal(resize(pixels, 8, 9, "bicubic", exact=True), pixels.astype(np.float32))
