@@ -7,11 +7,12 @@ from concurrent import futures
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from chassis import logs
-from chassis.errors import ServoirError
+from chassis.errors import BadRequest, ServoirError
 
 log = logs.logger()
 ERROR_NAME = "servoir-error"
@@ -43,12 +44,34 @@ def _abort(context: grpc.ServicerContext, error: ServoirError) -> NoReturn:
     raise AssertionError("abort returned")
 
 
+_MALFORMED = object()
+
+
+def _lenient(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Return *deserialize* giving ``_MALFORMED`` instead of raising, which gRPC answers with a leak of 20 KB a call."""
+
+    def read(message: bytes) -> Any:
+        try:
+            return deserialize(message)
+        except DecodeError:
+            return _MALFORMED
+
+    return read
+
+
+def _read(request: Any) -> Any:
+    """Return *request*; raises BadRequest where it could not be read."""
+    if request is _MALFORMED:
+        raise BadRequest("the message is no protobuf of this method's type")
+    return request
+
+
 def _told(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return *method* (unary) with its ServoirErrors told to the caller, and its bugs logged and told as INTERNAL."""
 
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return method(request, context)
+            return method(_read(request), context)
         except ServoirError as error:
             _abort(context, error)
         except Exception:
@@ -61,7 +84,7 @@ def _told(method: Callable[..., Any]) -> Callable[..., Any]:
 def _told_streaming(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            yield from method(request, context)
+            yield from method(_read(request), context)
         except ServoirError as error:
             _abort(context, error)
 
@@ -78,10 +101,12 @@ class ErrorsAsStatuses(grpc.ServerInterceptor):
             return handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                _told_streaming(handler.unary_stream), handler.request_deserializer, handler.response_serializer
+                _told_streaming(handler.unary_stream),
+                _lenient(handler.request_deserializer),
+                handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            _told(handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            _told(handler.unary_unary), _lenient(handler.request_deserializer), handler.response_serializer
         )
 
 

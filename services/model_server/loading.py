@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chassis import logs
 from chassis.errors import ServoirError
-from services.model_server import machine
+from services.model_server import allocator, machine
 from services.model_server.adapters import adapter_for
 from services.model_server.adapters.adapter import Adapter
 from services.model_server.crew import Crew
@@ -67,7 +67,9 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
         config=model.modelinfo.config,
     )
     with machine.LowPriority():
+        allocator.limit_arenas(max(2, machine.cores()))
         engine = open_engine(model.modelinfo.framework_type, model.files, options)
+        allocator.give_back()
     adapter = adapter_of(model, engine.inputs)
     pipeline = Pipeline(engine, adapter, Crew(machine.cores()), concurrency=setting.concurrency)
     return Opened(engine, adapter, pipeline, batch_runner(pipeline, adapter, engine))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from chassis import logs, metrics
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
 from chassis.rpc_server import RpcServer
-from services.model_server import machine
+from services.model_server import allocator, machine
 from services.model_server.exits import Exit
 from services.model_server.loading import Opened, adapter_of, cap_of, largest_batch, open_model
 from services.model_server.memory import MemoryCap, resident_bytes
@@ -144,6 +145,8 @@ class ModelServer:
     # -- serve -------------------------------------------------------------------------------------
 
     def _serve(self, opened: Opened, capacity: pb.Capacity, port: int) -> None:
+        allocator.give_back()
+        gc.freeze()  # a framework's million objects are not to be searched for garbage between two batches
         self._memory.serve()
         AT_HAND.set_function(lambda: self.replica.batches_at_hand)
         CAP.set(self._memory.cap_bytes)

@@ -27,19 +27,22 @@ class TensorflowEngine:
 
     max_batch_size: int | None
 
-    def __init__(self, tf: Any, function: Any, *, as_float: bool = False) -> None:
-        """Serve *function*; with *as_float*, a uint8 image that the graph only casts may come as float32."""
+    def __init__(self, tf: Any, function: Any, *, source: Any = None, as_float: bool = False) -> None:
+        """Serve *function*, which lives only as long as its *source* does.
+
+        With *as_float*, a uint8 image that the graph only casts may come as float32.
+        """
         self._tf = tf
         self.inputs = tuple(_spec(name, spec) for name, spec in function.structured_input_signature[1].items())
         self.outputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_outputs.items()))
         fixed = {spec.shape[0] for spec in self.inputs if spec.shape}
         self.max_batch_size = next((size for size in fixed if size is not None), None)
-        self._source = function  # a frozen function does not keep what it was made of alive
         names = [spec.name for spec in self.outputs]
         of_float = _of_float_image(tf, function, self.inputs, names) if as_float else None
         if of_float is not None:
             self.inputs = tuple(spec._replace(dtype=np.dtype(np.float32)) for spec in self.inputs)
         self._call = of_float or _frozen(tf, function, names)
+        self._source = None if of_float else (source, function)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch."""
@@ -147,6 +150,4 @@ def load(files: Sequence[Path], options: EngineOptions) -> TensorflowEngine:
     if model_file.name != "saved_model.pb":
         return TensorflowEngine(tf, _of_keras_file(tf, model_file), as_float=as_float)
     loaded, function = _of_saved_model(tf, model_file.parent)
-    engine = TensorflowEngine(tf, function, as_float=as_float)
-    engine.loaded = loaded  # type: ignore[attr-defined]
-    return engine
+    return TensorflowEngine(tf, function, source=loaded, as_float=as_float)
