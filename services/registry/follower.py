@@ -83,7 +83,7 @@ class Follower:
             self._leases.heard(asked_at)
 
     def _tell(self, change: Change) -> None:
-        if change.collection == "leases":
-            self._leases.learn(change.id, change.lease)
-        else:
+        if change.collection != "leases":
             self._models.reload()
+        elif change.lease or not self._store.has_lease(change.id):  # else deleted, but announced again since
+            self._leases.learn(change.id, change.lease)

@@ -250,6 +250,11 @@ class Store:
         with self._asked("leases"):
             return [stored_lease(document) for document in self._db.leases.find()]
 
+    def has_lease(self, instance_id: str) -> bool:
+        """Say whether a lease of this instance is stored."""
+        with self._asked("leases"):
+            return self._db.leases.find_one({"_id": instance_id}, {"_id": 1}) is not None
+
     def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
         """Store leases, and delete others: *expired* ones (instance to renewal) unless renewed elsewhere since."""
         writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, lease_document(it), upsert=True) for it in kept]

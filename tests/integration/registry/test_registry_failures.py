@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pymongo
@@ -246,6 +247,7 @@ def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
     registry.close()
 
 
+@pytest.mark.slow
 def test_leases_that_another_registry_renews_live_on_while_mongod_is_away(
     own_mongod: tuple[Server, str], start_registry: StartRegistry, calls
 ):
@@ -284,6 +286,7 @@ def test_what_was_acknowledged_survives_that_mongod_is_killed(
         assert [it.action for it in registry.history(key)] == ["publish"]
 
 
+@pytest.mark.slow
 def test_a_mongod_that_hangs_is_away_and_its_leases_go_on(
     own_mongod: tuple[Server, str], start_registry: StartRegistry, calls
 ):
@@ -300,6 +303,42 @@ def test_a_mongod_that_hangs_is_away_and_its_leases_go_on(
         server.resume()
         wait_until(lambda: not degraded(registry))
         registry.record_usage("batch", [])
+
+
+def test_usage_is_exact_though_registry_and_mongod_are_killed_while_it_is_sent(
+    own_mongod: tuple[Server, str], start_process: Start
+):
+    mongod_server, url = own_mongod
+    registry_server, address = start_process(url)
+    acknowledged: list[int] = []
+
+    def send_until_acknowledged(sender: int) -> None:
+        with RegistryCloser(address) as registry:
+            for number in range(sender, 400, 4):
+                record = pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1, payload_bytes=number)
+                wait_until(lambda batch=(str(number), [record] * 3): _records(registry, *batch), timeout_s=60)
+                acknowledged.append(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        sending = [pool.submit(send_until_acknowledged, sender) for sender in range(4)]
+        for after, victim in ((50, registry_server), (150, mongod_server), (250, registry_server)):
+            wait_until(lambda after=after: len(acknowledged) > after, timeout_s=60)
+            victim.kill()
+            victim.start()
+        for it in sending:
+            it.result()
+    with RegistryCloser(address) as registry:
+        (total,) = registry.usage()
+    assert total.images == 3 * 400
+    assert total.payload_bytes == 3 * sum(range(400))
+
+
+def _records(registry: RegistryClient, batch_id: str, records: list[pb.UsageRecord]) -> bool:
+    try:
+        registry.record_usage(batch_id, records)
+    except Unavailable:
+        return False
+    return True
 
 
 class RegistryCloser:

@@ -143,6 +143,33 @@ def test_registries_on_one_mongodb_share_their_leases(stub, start_registry: Star
     wait_until(lambda: other.instances() == [])
 
 
+def test_a_lease_may_be_withdrawn_at_another_registry(stub, registry_address, start_registry: StartRegistry, watch):
+    watcher, other = watch(registry_address), watch(start_registry())
+    stub.Announce(lease())
+    wait_until(lambda: other.instances() == ["one"])
+    with channel(start_registry()) as open_channel:
+        registry_pb2_grpc.RegistryStub(open_channel).Withdraw(pb.WithdrawRequest(instance_id="one"))
+    for each in (watcher, other):
+        wait_until(lambda each=each: each.instances() == [])
+
+
+def test_a_lease_that_was_deleted_and_announced_again_is_not_dropped(stub, registry_address, mongo_url, watch):
+    watcher = watch(registry_address)
+    stub.Announce(lease())
+    wait_until(lambda: stored(mongo_url) == ["one"])
+    with pymongo.MongoClient[dict[str, object]](mongo_url) as client, client.start_session() as session:
+        kept = client.servoir.leases.find_one({"_id": "one"})
+        assert kept is not None
+        with session.start_transaction():
+            client.servoir.leases.delete_one({"_id": "one"}, session=session)
+            client.servoir.leases.insert_one(kept, session=session)
+        client.servoir.leases.insert_one(
+            {**kept, "_id": "seen", "by": "another", "lease": lease("seen").SerializeToString()}
+        )
+    wait_until(lambda: "seen" in watcher.instances(), what="the change that comes after those of the transaction")
+    assert [it.instance_id for it in watcher.seen[-1]] == ["one", "seen"]
+
+
 def test_renewals_at_one_registry_keep_a_lease_alive_at_all(
     stub, registry_address, start_registry: StartRegistry, mongo_url, watch
 ):
