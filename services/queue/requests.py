@@ -76,6 +76,8 @@ class QueueClient:
         """
         if priority not in broker.CLASSES:
             raise BadRequest(f"no such priority: {priority} (there are {', '.join(broker.CLASSES)})")
+        if not payloads:
+            return []
         if self._replies.waiting >= self._max_waiting:
             raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
         if self._replies.lost:

@@ -190,14 +190,14 @@ def test_accepted_requests_survive_a_killed_redis(
 ) -> None:
     (tmp_path / "data").mkdir()
     server, url = start_redis(tmp_path / "data")
-    slow = FakeModelServer(HashServicer(delay_s=0.2))
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
     registry.lease(lease("slow", slow.address))
     start_dispatcher(url)
     planned(url)
     gateway = QueueClient(url)
     gateway.start()
     asked = at_once(gateway, [b"%d" % number for number in range(20)])
-    wait_until(lambda: depth(url) >= 16, what="accepted requests")
+    wait_until(lambda: depth(url) == 20, what="accepted requests")
 
     server.kill()
     server.start()
