@@ -69,7 +69,7 @@ def _install(command: list[str], *, count: int) -> bool:
             if line.startswith(("Collecting ", "Obtaining ")):
                 done += 1
                 _show(f"  {done} of {count}  {line.split()[1][:_WIDTH]}")
-            elif line.startswith("Installing collected packages"):
+            elif line.startswith("Installing collected packages") and count > 1:
                 _show(f"  unpacking {count} packages, about a minute")
     if sys.stdout.isatty():
         print("\r\033[K", end="", flush=True)

@@ -69,9 +69,33 @@ class Gateway:
         )
         return cast(dict[str, Any], answer.json())
 
-    def get(self, path: str, **query: str) -> Any:
-        """Return the JSON at *path*, for admins."""
-        return self._send("GET", path, params=query, headers=self._changes).json()
+    def usage(self, **query: str) -> dict[str, Any]:
+        """Return ``rows`` of usage, for the ``by``, ``from`` and ``to`` of *query*."""
+        return cast(dict[str, Any], self._ask(f"{V3}/usage", query).json())
+
+    def queues(self) -> list[dict[str, Any]]:
+        """Return the state of every model's queue."""
+        return cast(list[dict[str, Any]], self._ask(f"{V3}/queue").json()["queues"])
+
+    def quarantine(self, key: str) -> list[dict[str, Any]]:
+        """Return the items that the model *key* was given up on, newest first."""
+        return cast(list[dict[str, Any]], self._ask(f"{V3}/queue/{key}/quarantine").json()["items"])
+
+    def quarantined_payload(self, key: str, item: str) -> bytes:
+        """Return the bytes of a quarantined item, as they were sent."""
+        return self._ask(f"{V3}/queue/{key}/quarantine/{item}/payload").content
+
+    def replay(self, key: str, item: str) -> dict[str, Any]:
+        """Run a quarantined item once more; return ``answered``, and ``problem`` where it failed again."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/queue/{key}/quarantine/{item}/replay", {}).json())
+
+    def drop(self, key: str, item: str = "") -> int:
+        """Remove one quarantined item, or all of the model's; return how many there were."""
+        path = f"{V3}/queue/{key}/quarantine/{item}".rstrip("/")
+        return int(self._change("DELETE", path, {}).json()["dropped"])
+
+    def _ask(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
+        return self._send("GET", path, params=query or {}, headers=self._changes)
 
     def _change(self, method: str, path: str, document: dict[str, Any]) -> httpx.Response:
         return self._send(method, path, json=document, headers=self._changes)

