@@ -41,7 +41,7 @@ DOORS = {
     "supervisor": ("cli/supervision.py",),
 }
 
-ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv"}
 
 
 def _files() -> list[Path]:
