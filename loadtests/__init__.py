@@ -1,0 +1,1 @@
+"""Loads on a suite: ``bench`` measures it against the bare model, ``locustfile`` drives it with users like ours."""
