@@ -17,6 +17,7 @@ from chassis import logs
 from chassis.rpc_server import CannotBind
 from chassis.settings import BadSettings, load, parse_bytes
 from services.model_server.exits import CannotServe, Exit
+from services.model_server.replica import State
 from services.model_server.server import ModelServer
 from services.model_server.settings import TUNE_MODES, ModelServerSettings
 
@@ -40,8 +41,15 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _drain_on_signals(server: ModelServer) -> None:
+    """Let signals drain *server*; while it loads there is nothing to finish, and it ends where it is."""
+
+    def drain(*_: object) -> None:
+        server.replica.drain_asked.set()
+        if server.replica.state is State.LOADING:
+            sys.exit(Exit.DRAINED)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.replica.drain_asked.set())
+        signal.signal(number, drain)
 
 
 def main(arguments: Sequence[str]) -> Exit:
@@ -56,6 +64,9 @@ def main(arguments: Sequence[str]) -> Exit:
         server = ModelServer(settings)
         _drain_on_signals(server)
         return server.run()
+    except SystemExit:
+        log.info("ended_while_loading", model=str(settings.model))
+        return Exit.DRAINED
     except CannotBind as error:
         log.error("cannot_bind", address=settings.address, reason=str(error))
         return Exit.CANNOT_BIND

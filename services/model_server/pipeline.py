@@ -23,6 +23,8 @@ from services.model_server.engines.engine import Engine
 
 log = logs.logger()
 Clock = Callable[[], float]
+_DECODED_AHEAD = 2
+"""Batches that may lie decoded beside those that run; more would only fill the memory."""
 
 
 class Work(NamedTuple):
@@ -48,6 +50,15 @@ class Done:
     shared: int = 1
 
 
+class _Batch(NamedTuple):
+    """A batch on its way: what is asked, what came of it so far, what is decoded by place, and whether it is wanted."""
+
+    works: Sequence[Work]
+    done: list[Done]
+    prepared: dict[int, Prepared]
+    wanted: Callable[[], bool]
+
+
 class Ran(NamedTuple):
     """The outputs of one engine call and the seconds before and inside it."""
 
@@ -66,6 +77,7 @@ class Pipeline:
         self, engine: Engine, adapter: Adapter, crew: Crew, *, concurrency: int, clock: Clock = time.perf_counter
     ) -> None:
         self._engine, self._adapter, self._crew, self._clock = engine, adapter, crew, clock
+        self._room = threading.Semaphore(concurrency + _DECODED_AHEAD)
         self._slots = threading.Semaphore(concurrency)
         self._only_input = engine.inputs[0].name if len(engine.inputs) == 1 else None
 
@@ -74,13 +86,14 @@ class Pipeline:
         """What ``Work.deadline`` is told in."""
         return self._clock
 
-    def run(self, batch: Sequence[Work]) -> list[Done]:
-        """Return what came of each item, in order."""
-        done = [Done() for _ in batch]
-        prepared = self._decode(batch, done)
-        for group in join(prepared, self._engine.max_batch_size or len(batch)):
-            self._run_group(group, batch, done, prepared)
-        return done
+    def run(self, works: Sequence[Work], *, wanted: Callable[[], bool] = lambda: True) -> list[Done]:
+        """Return what came of each item, in order; nothing is run once *wanted* says that nobody waits any more."""
+        batch = _Batch(works, [Done() for _ in works], {}, wanted)
+        with self._room:
+            self._decode(batch)
+            for group in join(batch.prepared, self._engine.max_batch_size or len(works)):
+                self._run_group(group, batch)
+        return batch.done
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> Ran:
         """Run one batch of tensors (batch axis first) as soon as an execution is free."""
@@ -98,25 +111,25 @@ class Pipeline:
 
     # -- decode ------------------------------------------------------------------------------------
 
-    def _decode(self, batch: Sequence[Work], done: Sequence[Done]) -> dict[int, Prepared]:
-        """Return the items that could be prepared, by place; the others' errors go into *done*."""
+    def _decode(self, batch: _Batch) -> None:
+        """Prepare the items that can be; the others' errors go into ``done``."""
         prepared: dict[int, Prepared] = {}
 
         def decode(place: int) -> None:
-            began = self._clock()
+            began, done = self._clock(), batch.done[place]
             try:
-                prepared[place] = self._prepared(batch[place], began)
+                prepared[place] = self._prepared(batch.works[place], began)
             except ServoirError as error:
-                done[place].answer = error
+                done.answer = error
             except MemoryError:
-                done[place].answer = ModelFailed("there is not enough memory to decode this input")
+                done.answer = ModelFailed("there is not enough memory to decode this input")
             except Exception:
                 log.exception("decode_failed")
-                done[place].answer = ServoirError("internal error while decoding this input")
-            done[place].decode_s = self._clock() - began
+                done.answer = ServoirError("internal error while decoding this input")
+            done.decode_s = self._clock() - began
 
-        self._crew.each(decode, len(batch))
-        return {place: prepared[place] for place in sorted(prepared)}
+        self._crew.each(decode, len(batch.works))
+        batch.prepared.update(sorted(prepared.items()))
 
     def _prepared(self, work: Work, now: float) -> Prepared:
         if work.task not in self._adapter.tasks:
@@ -128,23 +141,21 @@ class Pipeline:
 
     # -- infer -------------------------------------------------------------------------------------
 
-    def _run_group(
-        self, group: Group, batch: Sequence[Work], done: Sequence[Done], prepared: Mapping[int, Prepared]
-    ) -> None:
+    def _run_group(self, group: Group, batch: _Batch) -> None:
         """Infer *group* without the items that have become late, and answer the others."""
         arrived = self._clock()
         with self._slots:
             began = self._clock()
-            on_time = [at for at, place in enumerate(group.places) if batch[place].deadline > began]
-            results = self._inferred(group, on_time)
+            results = self._inferred(group, _on_time(group, batch, began))
             ended = self._clock()
         for at, place in enumerate(group.places):
-            done[place].wait_s, done[place].shared = began - arrived, len(group.places)
+            done = batch.done[place]
+            done.wait_s, done.shared = began - arrived, len(group.places)
             if at not in results:
-                done[place].answer = DeadlineExceeded("the time was up before the model was free")
+                done.answer = DeadlineExceeded("the time was up before the model was free")
                 continue
-            done[place].infer_s = ended - began
-            self._postprocess(results[at], prepared[place], batch[place].task, done[place])
+            done.infer_s = ended - began
+            self._postprocess(results[at], batch.prepared[place], batch.works[place].task, done)
 
     def _inferred(self, group: Group, on_time: Sequence[int]) -> dict[int, Tensors | ServoirError]:
         """Return the outputs by place in *group* of those *on_time*; a batch that fails is tried one by one."""
@@ -191,6 +202,13 @@ class Pipeline:
 
     def _answer(self, outputs: Tensors, item: Prepared, task: str) -> bytes:
         return self._adapter.predict_json(outputs, item.frame, task)
+
+
+def _on_time(group: Group, batch: _Batch, now: float) -> list[int]:
+    """Return the places in *group* of the items that somebody still waits for."""
+    if not batch.wanted():
+        return []
+    return [at for at, place in enumerate(group.places) if batch.works[place].deadline > now]
 
 
 def _each(results: list[Tensors | ServoirError] | ServoirError, items: int) -> list[Tensors | ServoirError]:

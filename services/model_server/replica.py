@@ -66,9 +66,10 @@ class Replica:
         return self._at_hand
 
     def serve(self, loaded: Loaded) -> None:
-        """Take work from now on."""
+        """Take work from now on; one that is to drain already takes none."""
         with self._changed:
-            self._loaded, self._state = loaded, State.SERVING
+            self._loaded = loaded
+            self._state = State.SERVING if self._state is State.LOADING else self._state
 
     def drain(self) -> None:
         """Take no new work."""

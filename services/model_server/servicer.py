@@ -30,7 +30,8 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
             self._check(request, loaded)
-            done = loaded.pipeline.run([_work(item, arrived) for item in request.items])
+            works = [_work(item, arrived) for item in request.items]
+            done = loaded.pipeline.run(works, wanted=context.is_active)
             response = _response(request.items, done, loaded.pipeline.clock() - arrived)
         count_batch(done)
         self._tell(request.items, done, response.timings)

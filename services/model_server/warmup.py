@@ -77,10 +77,24 @@ def sizes_to_measure(most: int) -> list[int]:
     return sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
 
 
-def warm(run: RunBatch, most: int, *, concurrency: int) -> None:
-    """Run every batch size up to *most* once, and the largest side by side."""
-    for size in range(1, most + 1):
+def warm(
+    run: RunBatch,
+    most: int,
+    *,
+    concurrency: int,
+    budget_s: float = 10.0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Run every batch size up to *most* once, and the largest side by side.
+
+    Those that are measured come first; when *budget_s* is used up the rest stay cold.
+    """
+    began, first = clock(), sizes_to_measure(most)
+    for size in first:
         run(size)
+    for size in set(range(1, most + 1)).difference(first):
+        if clock() - began < budget_s:
+            run(size)
     measure(run, most, concurrency=concurrency, seconds=0.0)
 
 

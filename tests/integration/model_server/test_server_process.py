@@ -34,8 +34,8 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Serving]:
-    """An echo that takes a second for a batch, one at a time."""
-    folder = echo_folder(tmp_path / "slow", config={"delay_s": 1.0}, max_batch_size=1)
+    """An echo that takes more than half a second for a batch, one at a time."""
+    folder = echo_folder(tmp_path / "slow", config={"delay_s": 0.6}, max_batch_size=1)
     serving = Serving(folder, "--tune", "off", "--concurrency", "1", "--metrics-port", str(free_port()))
     yield serving
     serving.stop()
@@ -153,6 +153,31 @@ def test_a_drained_server_takes_no_new_batch_and_ends_by_itself(slow: Serving) -
     assert slow.exit_code() == Exit.DRAINED
     call.join()
     assert answers == [1]
+
+
+def test_sigterm_ends_a_server_that_is_still_loading_with_0(tmp_path: Path) -> None:
+    folder = echo_folder(tmp_path / "endless", config={"delay_s": 30.0})
+    serving = Serving(folder, "--tune", "off", wait=False)
+    wait_until(lambda: serving.log("model_loading"))
+
+    serving.server.process.terminate()
+
+    assert serving.exit_code() == Exit.DRAINED
+    assert serving.log("ended_while_loading")
+    serving.stop()
+
+
+def test_an_execution_that_its_caller_has_given_up_on_is_not_begun(slow: Serving) -> None:
+    answers: list[int] = []
+    call = send_one(slow, answers)
+    request = pb.PredictRequest(model_key=KEY, items=[pb.Item(id="late", task="bbox", payload=b"x")])
+
+    with pytest.raises(grpc.RpcError) as late:
+        slow.stub.Predict(request, timeout=0.2)
+    call.join()
+
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    wait_until(lambda: 'items_total{status="504"} 1.0' in metrics_of(slow))
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:

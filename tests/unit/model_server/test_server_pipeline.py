@@ -127,6 +127,15 @@ def test_an_item_whose_time_runs_out_while_the_model_is_busy_is_not_run() -> Non
     assert engine.batch_sizes == [2]
 
 
+def test_a_batch_that_nobody_waits_for_is_not_run() -> None:
+    engine = NumberEngine()
+
+    done = pipeline(engine).run([Work(b"1", "bbox", math.inf)], wanted=lambda: False)
+
+    assert answers(done) == [504]
+    assert engine.batch_sizes == []
+
+
 def test_no_more_executions_run_side_by_side_than_agreed_while_others_are_decoded() -> None:
     go = threading.Event()
 

@@ -58,6 +58,15 @@ def test_every_size_is_run_before_it_is_served() -> None:
     assert set(sizes) == {1, 2, 3, 4, 5}
 
 
+def test_sizes_that_are_not_measured_stay_cold_when_the_warm_up_takes_too_long() -> None:
+    sizes: list[int] = []
+    now = iter(float(tick) for tick in range(10_000))
+
+    warm(lambda size: sizes.append(size) or 0.0, 8, concurrency=1, budget_s=0.5, clock=lambda: next(now))  # type: ignore[func-returns-value]
+
+    assert set(sizes) == {1, 2, 4, 8}
+
+
 def test_a_batchs_time_leaves_out_what_it_waited() -> None:
     now = iter(float(tick) for tick in range(10_000))
 
