@@ -24,9 +24,14 @@ def items_of(request: pb.ModelInferRequest) -> int:
     return int(sizes.pop())
 
 
-def split(request: pb.ModelInferRequest) -> list[pb.ModelInferRequest]:
-    """Return one request for each item, its first axis 1; raises BadRequest where a tensor does not hold its shape."""
+def split(request: pb.ModelInferRequest, *, most: int) -> list[pb.ModelInferRequest]:
+    """Return one request for each item, its first axis 1.
+
+    Raises BadRequest for more than *most* items, and where a tensor does not hold its shape.
+    """
     items = items_of(request)
+    if items > most:
+        raise BadRequest(f"a batch of {items} items: this model takes up to {most} at once")
     if items == 1:
         return [request]
     raw = request.raw_input_contents

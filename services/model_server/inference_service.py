@@ -10,7 +10,7 @@ import math
 
 import grpc
 
-from chassis.errors import BadRequest, NotFound, ServoirError
+from chassis.errors import NotFound, ServoirError
 from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
 from chassis.rpc import inference_pb2_grpc
@@ -104,10 +104,7 @@ class InferenceServicer(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """Run one request, all of whose items are answered or none."""
         self._check(request.model_name, request.model_version)
         with self._replica.working() as loaded:
-            singles = split(request)
-            most = loaded.capacity.max_batch_size
-            if len(singles) > most:
-                raise BadRequest(f"a batch of {len(singles)} items: this server takes up to {most}")
+            singles = split(request, most=loaded.capacity.max_batch_size)
             done = loaded.pipeline.run(self._work(singles, loaded.pipeline, context))
         count_batch(done)
         self._statistics.count(done)

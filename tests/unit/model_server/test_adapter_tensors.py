@@ -80,7 +80,7 @@ def test_a_batch_taken_apart_and_joined_is_the_batch(array: np.ndarray) -> None:
     texts = np.array([str(at).encode() * at for at in range(len(array))] + [b""], object)[:-1]
     batch = request(x=array, y=texts)
 
-    singles = split(batch)
+    singles = split(batch, most=len(array))
     answers = [write_outputs(pb.ModelInferResponse(id="7"), read_inputs(single), ()) for single in singles]
 
     assert [list(single.inputs[0].shape) for single in singles] == [[1, *array.shape[1:]]] * len(array)
@@ -96,7 +96,7 @@ def test_typed_contents_are_read_and_taken_apart_as_raw_ones_are() -> None:
     asked.inputs.add(name="b", datatype="INT8", shape=[2, 1]).contents.int_contents.extend([-5, 6])
     asked.inputs.add(name="c", datatype="BYTES", shape=[2]).contents.bytes_contents.extend([b"x", b""])
 
-    whole, (_, second) = read_inputs(asked), (read_inputs(single) for single in split(asked))
+    whole, (_, second) = read_inputs(asked), (read_inputs(single) for single in split(asked, most=2))
 
     assert whole["a"].tolist() == [[1, 2], [3, 4]]
     assert (whole["b"].dtype, whole["b"].tolist()) == (np.dtype(np.int8), [[-5], [6]])
@@ -165,7 +165,15 @@ def test_a_batch_that_cannot_be_taken_apart_is_bad() -> None:
         broken("negative size"),
     ):
         with pytest.raises(BadRequest):
-            split(asked)
+            split(asked, most=4)
+
+
+def test_a_batch_that_claims_billions_of_items_costs_nothing() -> None:
+    asked = request(a=np.zeros((2, 2), np.float32))
+    asked.inputs[0].shape[0] = 2**40
+
+    with pytest.raises(BadRequest, match="takes up to 8"):
+        split(asked, most=8)
 
 
 def test_inputs_are_held_to_what_the_model_takes() -> None:
