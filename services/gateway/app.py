@@ -7,13 +7,13 @@ import time
 from flask import Flask, Response, g, request
 
 from chassis import logs
-from services.gateway import admin, health, instruments, models, problems, queues, usage, vision
+from services.gateway import admin, health, instruments, models, page, problems, queues, usage, vision
 from services.gateway.cors import cors_headers
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.request_ids import request_id_of
 
 log = logs.logger()
-_QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file"})
+_QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page"})
 _JSON_BODY_BYTES = 2**20
 
 
@@ -24,7 +24,8 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
-    for blueprint in (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3, health.blueprint):
+    resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3)
+    for blueprint in (*resources, health.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
     app.before_request(_begin)

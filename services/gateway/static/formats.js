@@ -1,0 +1,61 @@
+// Answers in the formats that other tools read, and the same request for other programs.
+
+import { labelOf, points, scoreOf } from "./draw.js";
+
+// VGG Image Annotator 2.x: what the API answers is that already; here over all pictures, as they are filtered.
+export function via(shots, shown) {
+  return Object.fromEntries(shots.map((shot, at) => [`${shot.name}${shot.entry.size}-${at}`, {
+    filename: shot.name, size: shot.entry.size, file_attributes: shot.entry.file_attributes, regions: shown(shot),
+  }]));
+}
+
+function boxOf(shape) {
+  if (shape.name === "rect") return [shape.x, shape.y, shape.width, shape.height];
+  const xs = shape.all_points_x, ys = shape.all_points_y, x = Math.min(...xs), y = Math.min(...ys);
+  return [x, y, Math.max(...xs) - x, Math.max(...ys) - y];
+}
+
+// COCO: a polygon and the rect before it are one instance; a lane keeps its points in a member of its own.
+export function coco(shots, shown) {
+  const names = new Map(), images = [], annotations = [];
+  const category = (label) => names.get(label) ?? names.set(label, names.size + 1).get(label);
+  shots.forEach((shot, at) => {
+    const { width, height } = shot.entry.file_attributes;
+    images.push({ id: at + 1, file_name: shot.name, width, height });
+    const regions = shown(shot);
+    regions.forEach((region, index) => {
+      const shape = region.shape_attributes, next = regions[index + 1];
+      if (shape.name === "rect" && next?.shape_attributes.name === "polygon" && labelOf(next) === labelOf(region)) return;
+      const box = boxOf(shape);
+      annotations.push({
+        id: annotations.length + 1, image_id: at + 1, category_id: category(labelOf(region)), bbox: box,
+        area: box[2] * box[3], iscrowd: 0, score: scoreOf(region),
+        segmentation: shape.name === "polygon" ? [points(shape).flat()] : [],
+        ...(shape.name === "polyline" ? { polyline: points(shape).flat() } : {}),
+      });
+    });
+  });
+  return { images, annotations, categories: [...names].map(([name, id]) => ({ id, name })) };
+}
+
+const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+export function curl(task, key, name) {
+  const q = key ? ` \\\n  -F q=${shell(key)}` : "";
+  return `curl ${shell(`${location.origin}/api/vision/v3/predict/${task}`)} \\\n  -F image=@${shell(name)}${q}`;
+}
+
+export function python(task, key, name) {
+  const data = key ? `\n        data={"q": ${JSON.stringify(key)}},` : "";
+  return `import requests
+
+with open(${JSON.stringify(name)}, "rb") as picture:
+    answer = requests.post(
+        ${JSON.stringify(`${location.origin}/api/vision/v3/predict/${task}`)},
+        files={"image": picture},${data}
+    )
+answer.raise_for_status()
+for entry in answer.json()["result"].values():
+    for region in entry["regions"]:
+        print(region["region_attributes"], region["shape_attributes"])`;
+}
