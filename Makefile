@@ -5,7 +5,7 @@ BIN := .venv/bin
 LINES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs doctor install test test-quick check format proto lock clean
+.PHONY: bench help up down status logs doctor install test test-quick check format proto lock clean
 
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -35,6 +35,10 @@ test: install  ## everything but what needs a GPU, a Docker engine, or hours
 
 test-quick: install  ## what takes seconds
 	$(BIN)/pytest -m "not slow and not chaos_long and not compose and not gpu"
+
+##@ Speed
+bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/
+	$(BIN)/python -m loadtests.bench $(if $(QUICK),--quick) $(if $(PICTURES),--pictures $(PICTURES)) --out out
 
 ##@ The code
 install:  ## make .venv from requirements.lock, if the lock has changed

@@ -36,7 +36,9 @@ DOORS = {
     "tensorrt": ("services/model_server/engines/tensorrt.py",),
     "tensorrt_rtx": ("services/model_server/engines/tensorrt.py",),
     "click": ("cli/",),
-    "rich": ("cli/",),
+    "rich": ("cli/", "loadtests/"),
+    "matplotlib": ("loadtests/",),
+    "locust": ("loadtests/",),
     "httpx": ("cli/", "loadtests/"),
     "supervisor": ("cli/supervision.py",),
 }

@@ -61,7 +61,7 @@ def run(
     end = begin + seconds
     with tempfile.TemporaryDirectory(prefix="servoir-bench-") as folder:
         generators = [
-            _started(Path(folder) / f"{number}.json", _order(address, source, end, headers))
+            start_generator(Path(folder) / f"{number}.json", _order(address, source, end, headers))
             for number, source in enumerate(sources)
         ]
         used = _used(parts, begin, end)
@@ -88,7 +88,8 @@ def _order(address: str, source: Source, end: float, headers: Mapping[str, str])
     )
 
 
-def _started(file: Path, order: Order) -> subprocess.Popen[bytes]:
+def start_generator(file: Path, order: Order) -> subprocess.Popen[bytes]:
+    """Start a generator on *order*, which is written to *file*; what it sees comes on its standard output."""
     file.write_bytes(msgspec.json.encode(order))
     command = [sys.executable, "-m", "loadtests.bench.generator", str(file)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)

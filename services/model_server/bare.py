@@ -140,7 +140,8 @@ def main(arguments: Sequence[str]) -> int:
         bare.run(Way(batch_size, 2, 2), 0.0)  # the first run of each size is slow
     for way in asked.ways:
         items_per_s, batch_s = bare.run(way, asked.seconds)
-        print(msgspec.json.encode(Ran(asked.threads, *way, items_per_s, batch_s)).decode(), flush=True)
+        ran = Ran(asked.threads, way.batch_size, way.callers, way.executions, items_per_s, batch_s)
+        print(msgspec.json.encode(ran).decode(), flush=True)
     return 0
 
 

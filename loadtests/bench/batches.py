@@ -1,0 +1,85 @@
+"""One client of a model server: ``python -m loadtests.bench.batches ORDER`` sends batches over gRPC, and counts."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+
+from chassis.rpc import model_server_pb2 as pb
+from chassis.rpc import model_server_pb2_grpc
+from chassis.rpc_client import channel
+
+_TIMEOUT_S = 60.0
+
+
+class BatchOrder(msgspec.Struct, frozen=True):
+    """Batches of *batch_size* pictures for a model server, *in_flight* at a time, until *end_at* (monotonic clock)."""
+
+    address: str
+    model_key: str
+    task: str
+    files: list[str]
+    batch_size: int
+    in_flight: int
+    end_at: float
+
+
+class BatchesSeen(msgspec.Struct, frozen=True):
+    """When each batch was answered (monotonic clock), and how many of all items came back without a prediction."""
+
+    answered_at: list[float]
+    failed: int
+
+
+def send(order: BatchOrder) -> BatchesSeen:
+    """Send until the end; raises grpc.RpcError."""
+    stub: Any = model_server_pb2_grpc.ModelServerStub(channel(order.address))
+    payloads = [Path(file).read_bytes() for file in order.files]
+    answered_at, failed, errors = list[float](), list[int](), list[Exception]()
+
+    def keep_sending(caller: int) -> None:
+        start = caller * len(payloads) // order.in_flight
+        shown = itertools.islice(itertools.cycle(payloads), start, None)
+        try:
+            while time.monotonic() < order.end_at:
+                answer = stub.Predict(_request(order, list(itertools.islice(shown, order.batch_size))), _TIMEOUT_S)
+                answered_at.append(time.monotonic())
+                failed.append(sum(not outcome.HasField("prediction") for outcome in answer.outcomes))
+        except grpc.RpcError as error:
+            errors.append(error)
+
+    callers = [threading.Thread(target=keep_sending, args=(number,)) for number in range(order.in_flight)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    if errors:
+        raise errors[0]
+    return BatchesSeen(answered_at, sum(failed))
+
+
+def _request(order: BatchOrder, payloads: Sequence[bytes]) -> pb.PredictRequest:
+    items = [
+        pb.Item(id=str(place), request_id="bench", task=order.task, payload=payload, time_left_s=_TIMEOUT_S)
+        for place, payload in enumerate(payloads)
+    ]
+    return pb.PredictRequest(model_key=order.model_key, items=items)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the order in the file that is named."""
+    order = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=BatchOrder)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(send(order)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
