@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> Exit:
         log.info("ended_while_loading", model=str(settings.model))
         return Exit.DRAINED
     except CannotBind as error:
-        log.error("cannot_bind", address=settings.address, reason=str(error))
+        log.error("cannot_bind", reason=str(error), exit_code=int(Exit.CANNOT_BIND))
         return Exit.CANNOT_BIND
     except CannotServe as error:
         log.error("cannot_serve", model=str(settings.model), reason=str(error), exit_code=int(error.code))

@@ -192,6 +192,15 @@ def test_a_taken_port_is_an_error_that_names_it(echo: Serving, tmp_path: Path) -
     assert echo.address in ended.stdout
 
 
+def test_a_taken_metrics_port_is_an_error_that_names_it(echo: Serving, tmp_path: Path) -> None:
+    taken = echo.address.rpartition(":")[2]
+
+    ended = run("--model", str(echo_folder(tmp_path)), "--address", "127.0.0.1:0", "--metrics-port", taken)
+
+    assert ended.returncode == Exit.CANNOT_BIND
+    assert taken in ended.stdout
+
+
 def test_a_model_that_cannot_be_served_is_an_error_that_says_why(tmp_path: Path) -> None:
     ended = run("--model", str(tmp_path / "nowhere"))
 

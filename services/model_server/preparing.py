@@ -1,0 +1,101 @@
+"""What happens to a model before it serves: choose how to feed it, load it, warm it up, measure it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chassis import logs
+from chassis.rpc import model_server_pb2 as pb
+from services.model_server import machine
+from services.model_server.loading import Opened, largest_batch, open_model
+from services.model_server.model_folder import ModelFolder
+from services.model_server.probe import probe
+from services.model_server.settings import ModelServerSettings
+from services.model_server.tuning import Setting, Tuned, TuningCache, best, best_size, default_setting, settings_to_try
+from services.model_server.warmup import measure, sizes_to_measure, warm
+
+log = logs.logger()
+_MEASURE_S = {"off": 0.1, "quick": 0.4, "full": 0.4}
+
+
+class Ready(NamedTuple):
+    """A model, open and warm, and how it wants to be fed."""
+
+    opened: Opened
+    capacity: pb.Capacity
+
+
+def prepare(model: ModelFolder, settings: ModelServerSettings) -> Ready:
+    """Return *model* ready to serve; raises CannotServe, or MemoryError."""
+    cache = _cache(model, settings)
+    kept = cache.read() if settings.tune != "off" else None
+    tuned = kept or (_tuned_by_probes(settings) if settings.tune == "full" else None)
+    setting = _fixed(tuned.setting if tuned else default_setting(machine.cores()), settings)
+    opened = open_model(model, setting, settings)
+    most = largest_batch(model, opened.engine, settings)
+    warm(opened.run_batch, most, concurrency=setting.concurrency)
+    if tuned is None or tuned.setting != setting:
+        tuned = _measured(opened, setting, most, settings)
+    if settings.tune != "off" and tuned != kept:
+        cache.write(tuned)
+    _tell(tuned, kept=kept is not None)
+    return Ready(opened, _capacity(tuned, most))
+
+
+def _cache(model: ModelFolder, settings: ModelServerSettings) -> TuningCache:
+    asked = (settings.tune, settings.threads, settings.concurrency, settings.max_batch_size)
+    key = (machine.fingerprint(), model.digest, model.modelinfo.max_batch_size, *asked)
+    return TuningCache(settings.home / "cache" / "tuning", key)
+
+
+def _fixed(setting: Setting, settings: ModelServerSettings) -> Setting:
+    """Return *setting* with the deployment's own values in place of the tuned ones."""
+    return Setting(settings.threads or setting.threads, settings.concurrency or setting.concurrency)
+
+
+def _tuned_by_probes(settings: ModelServerSettings) -> Tuned | None:
+    """Return the best of what child processes measure; None where none could."""
+    tried = dict.fromkeys(_fixed(setting, settings) for setting in settings_to_try(machine.cores()))
+    trials = [trial for setting in tried if (trial := probe(setting, settings))]
+    for trial in trials:
+        fastest = best_size(trial.measured)
+        log.info(
+            "setting_tried",
+            threads=trial.setting.threads,
+            concurrency=trial.setting.concurrency,
+            batch_size=fastest.batch_size,
+            items_per_s=round(fastest.items_per_s, 1),
+            seconds=round(fastest.seconds, 4),
+        )
+    return best(trials) if trials else None
+
+
+def _measured(opened: Opened, setting: Setting, most: int, settings: ModelServerSettings) -> Tuned:
+    """Return *setting* with what this process measures at it."""
+    rows = tuple(
+        measure(opened.run_batch, size, concurrency=setting.concurrency, seconds=_MEASURE_S[settings.tune])
+        for size in sizes_to_measure(most)
+    )
+    fixed = min(settings.batch_size or most, most)
+    return Tuned(setting, fixed if settings.tune == "off" else best_size(rows).batch_size, rows)
+
+
+def _tell(tuned: Tuned, *, kept: bool) -> None:
+    log.info(
+        "warmed_up",
+        threads=tuned.setting.threads,
+        concurrency=tuned.setting.concurrency,
+        best_batch_size=tuned.best_batch_size,
+        seconds={row.batch_size: round(row.seconds, 5) for row in tuned.measured},
+        items_per_s={row.batch_size: round(row.items_per_s, 1) for row in tuned.measured},
+        kept=kept,
+    )
+
+
+def _capacity(tuned: Tuned, most: int) -> pb.Capacity:
+    return pb.Capacity(
+        max_batch_size=most,
+        best_batch_size=min(tuned.best_batch_size, most),
+        concurrency=tuned.setting.concurrency,
+        service_times=[pb.ServiceTime(batch_size=row.batch_size, seconds=row.seconds) for row in tuned.measured],
+    )
