@@ -8,9 +8,11 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from services.gateway.colors import color_of
 from services.gateway.problems import Problem
@@ -22,7 +24,11 @@ _ABSENT = msgspec.Raw()
 
 
 class Region(msgspec.Struct):
-    """One object found."""
+    """One object found: its ``label``, ``score`` and ``color`` (red, green, blue in 0..1), and where it is.
+
+    Shapes are VIA's, in pixels: ``rect`` (x, y, width, height), ``polygon`` and ``polyline`` (all_points_x,
+    all_points_y).
+    """
 
     region_attributes: dict[str, Any]
     shape_attributes: msgspec.Raw
@@ -37,6 +43,90 @@ class Prediction(msgspec.Struct):
     orientation_applied: bool = False
     classes: msgspec.Raw = _ABSENT
     embedding: msgspec.Raw = _ABSENT
+
+
+class FileAttributes(msgspec.Struct, kw_only=True):
+    """An image's size after EXIF orientation; without a size where it could not be answered.
+
+    *orientation_applied* (version 3) says that its EXIF orientation turned it; *error* (version 2) why it failed.
+    """
+
+    width: int | UnsetType = UNSET
+    height: int | UnsetType = UNSET
+    uuid: str
+    orientation_applied: bool | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class File(msgspec.Struct, kw_only=True):
+    """One image of a request; *size* in bytes. Version 3 has *problem* where it failed; a classifier adds the rest."""
+
+    filename: str
+    size: int
+    file_attributes: FileAttributes
+    regions: list[Region]
+    problem: Problem | UnsetType = UNSET
+    classes: msgspec.Raw | UnsetType = UNSET
+    embedding: msgspec.Raw | UnsetType = UNSET
+
+
+class TimingsV2(msgspec.Struct):
+    """Seconds: reading the body, predicting (the queue's wait included), making the answer, and all of it."""
+
+    image_read: float
+    detect_with_json: float
+    res_preparation: float
+    tt_turnaround: float
+
+
+class TimingsV3(TimingsV2):
+    """Adds what ``detect_with_json`` was spent on, for the image that took longest.
+
+    *queue_wait* for a free model server, then *service*: the call to it, which has *decode*, *infer* and *postprocess*
+    in it.
+    """
+
+    queue_wait: float
+    service: float
+    decode: float
+    infer: float
+    postprocess: float
+
+
+class ModelRef(msgspec.Struct):
+    """The model that answered."""
+
+    key: str
+    version: str
+    task: str
+
+
+class QueueFigures(msgspec.Struct):
+    """How the image that took longest went through the queue."""
+
+    wait_s: float
+    batch_size: int
+    attempts: int
+
+
+class EnvelopeV2(msgspec.Struct, kw_only=True):
+    """Version 2's answer: exactly the members that its clients know. *type* is the model's key."""
+
+    api: None = None
+    type: str
+    dnnarch: str
+    result: msgspec.Raw
+    status_code: int = 200
+    timings: TimingsV2
+
+
+class EnvelopeV3(EnvelopeV2, kw_only=True):
+    """Version 3's answer."""
+
+    timings: TimingsV3
+    request_id: str
+    model: ModelRef
+    queue: QueueFigures
 
 
 _DECODER = msgspec.json.Decoder(Prediction)
@@ -73,95 +163,73 @@ def read_prediction(body: bytes) -> Prediction:
 
 def result_v2(outcomes: Sequence[Outcome]) -> msgspec.Raw:
     """Return version 2's ``result``; a failed image has no regions and says why among its ``file_attributes``."""
-    return msgspec.Raw(_ENCODER.encode({o.key: _file(o, _attributes_v2(o)) for o in outcomes}))
+    return msgspec.Raw(_ENCODER.encode({outcome.key: _file_v2(outcome) for outcome in outcomes}))
 
 
 def result_v3(outcomes: Sequence[Outcome]) -> msgspec.Raw:
     """Return version 3's ``result``; a failed image has no regions and a ``problem``."""
-    return msgspec.Raw(_ENCODER.encode({o.key: _file(o, _attributes_v3(o)) | _extras(o) for o in outcomes}))
-
-
-def _file(outcome: Outcome, attributes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "filename": outcome.filename,
-        "size": outcome.size_bytes,
-        "file_attributes": attributes,
-        "regions": outcome.prediction.regions if outcome.prediction else [],
-    }
+    return msgspec.Raw(_ENCODER.encode({outcome.key: _file_v3(outcome) for outcome in outcomes}))
 
 
 def _prediction_id() -> str:
     return f"pred-{uuid.UUID(int=random.getrandbits(128), version=4)}"
 
 
-def _attributes_v2(outcome: Outcome) -> dict[str, Any]:
-    name = _prediction_id()
-    if outcome.prediction is None:
-        return {"uuid": name, "error": outcome.problem.detail if outcome.problem else ""}
-    return {"width": outcome.prediction.width, "height": outcome.prediction.height, "uuid": name}
-
-
-def _attributes_v3(outcome: Outcome) -> dict[str, Any]:
-    name = _prediction_id()
+def _file_v2(outcome: Outcome) -> File:
     found = outcome.prediction
+    attributes = FileAttributes(uuid=_prediction_id())
     if found is None:
-        return {"uuid": name}
-    size = {"width": found.width, "height": found.height}
-    return size | {"uuid": name, "orientation_applied": found.orientation_applied}
+        attributes.error = outcome.problem.detail if outcome.problem else ""
+    else:
+        attributes.width, attributes.height = found.width, found.height
+    return File(
+        filename=outcome.filename,
+        size=outcome.size_bytes,
+        file_attributes=attributes,
+        regions=found.regions if found else [],
+    )
 
 
-def _extras(outcome: Outcome) -> dict[str, Any]:
-    if outcome.prediction is None:
-        return {"problem": outcome.problem}
-    found = {"classes": outcome.prediction.classes, "embedding": outcome.prediction.embedding}
-    return {name: value for name, value in found.items() if value}
+def _file_v3(outcome: Outcome) -> File:
+    file, found = _file_v2(outcome), outcome.prediction
+    if found is None:
+        file.file_attributes.error = UNSET
+        file.problem = outcome.problem or UNSET
+        return file
+    file.file_attributes.orientation_applied = found.orientation_applied
+    file.classes, file.embedding = found.classes or UNSET, found.embedding or UNSET
+    return file
 
 
 def envelope_v2(model: Modelinfo, result: msgspec.Raw, clock: Clock) -> bytes:
-    """Return version 2's body: exactly the members that its clients know."""
-    return _ENCODER.encode(_envelope(model, result, _timings_v2(clock)))
+    """Return version 2's body."""
+    timings = TimingsV2(*_steps(clock))
+    return _ENCODER.encode(EnvelopeV2(type=model.key, dnnarch=model.dnnarch, result=result, timings=timings))
 
 
 def envelope_v3(
     model: Modelinfo, result: msgspec.Raw, clock: Clock, *, task: str, request_id: str, slowest: Answer
 ) -> bytes:
     """Return version 3's body; *slowest* is the answer that the request waited for longest."""
-    queue = {"wait_s": slowest.wait_s, "batch_size": slowest.batch_size, "attempts": slowest.attempts}
     return _ENCODER.encode(
-        _envelope(model, result, _timings_v2(clock) | _timings_of(slowest))
-        | {
-            "request_id": request_id,
-            "model": {"key": model.key, "version": model.rel_num, "task": task},
-            "queue": queue,
-        }
+        EnvelopeV3(
+            type=model.key,
+            dnnarch=model.dnnarch,
+            result=result,
+            timings=TimingsV3(*_steps(clock), *_hops(slowest)),
+            request_id=request_id,
+            model=ModelRef(model.key, model.rel_num, task),
+            queue=QueueFigures(slowest.wait_s, slowest.batch_size, slowest.attempts),
+        )
     )
 
 
-def _envelope(model: Modelinfo, result: msgspec.Raw, timings: dict[str, float]) -> dict[str, Any]:
-    return {
-        "api": None,
-        "type": model.key,
-        "dnnarch": model.dnnarch,
-        "result": result,
-        "status_code": 200,
-        "timings": timings,
-    }
+def _steps(clock: Clock) -> tuple[float, ...]:
+    ends = (clock.started, clock.read, clock.predicted, clock.prepared)
+    steps = [round(end - start, 6) for start, end in pairwise(ends)]
+    return (*steps, round(clock.prepared - clock.started, 6))
 
 
-def _timings_v2(clock: Clock) -> dict[str, float]:
-    return {
-        "image_read": round(clock.read - clock.started, 6),
-        "detect_with_json": round(clock.predicted - clock.read, 6),
-        "res_preparation": round(clock.prepared - clock.predicted, 6),
-        "tt_turnaround": round(clock.prepared - clock.started, 6),
-    }
-
-
-def _timings_of(answer: Answer) -> dict[str, float]:
-    return {
-        "queue_wait": round(answer.wait_s, 6),
-        "service": round(answer.service_s, 6),
-        "decode": round(answer.decode_s, 6),
-        "infer": round(answer.infer_s, 6),
-        "postprocess": round(answer.postprocess_s, 6),
-    }
+def _hops(answer: Answer) -> tuple[float, ...]:
+    hops = (answer.wait_s, answer.service_s, answer.decode_s, answer.infer_s, answer.postprocess_s)
+    return tuple(round(seconds, 6) for seconds in hops)

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from flask import current_app
 
 from services.gateway.settings import Settings
-from services.gateway.uploads import UploadClock
+from services.gateway.upload_clock import UploadClock
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import ModelCatalogue, RegistryClient
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass
-from socket import SHUT_RD, socket
 from typing import Any
 
 from flask import Request
@@ -17,6 +13,7 @@ from chassis.errors import BadRequest, ServoirError, TooLarge, UnsupportedMedia
 from services.gateway.image_kinds import image_kind
 from services.gateway.multipart import Part, boundary_of, parts_of
 from services.gateway.settings import Settings
+from services.gateway.upload_clock import UploadClock
 
 _STEP_BYTES = 2**20
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -38,40 +35,6 @@ class Form:
 
     images: list[Upload]
     fields: dict[str, str]
-
-
-class UploadClock:
-    """Ends bodies that take too long: a reader that waits for a slow client cannot look at a clock itself.
-
-    ``watch`` is called by request threads; one thread of its own looks once a second and shuts the reading side of
-    late sockets, so that their reader sees the end of the body.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self._ends: dict[socket, float] = {}
-        self._stopped = threading.Event()
-        threading.Thread(target=self._run, name="upload-clock", daemon=True).start()
-
-    def watch(self, connection: socket) -> None:
-        """Start counting for *connection*."""
-        self._ends[connection] = time.monotonic() + self._timeout_s
-
-    def forget(self, connection: socket) -> bool:
-        """Stop counting; return whether the body was in time."""
-        return self._ends.pop(connection, 0.0) > 0.0
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(min(1.0, self._timeout_s / 4)):
-            now = time.monotonic()
-            for connection, end in list(self._ends.items()):
-                if end < now and self._ends.pop(connection, 0.0):
-                    with suppress(OSError):  # it has gone by itself
-                        connection.shutdown(SHUT_RD)
 
 
 def read_body(request: Request, clock: UploadClock, *, max_bytes: int) -> bytes | bytearray:

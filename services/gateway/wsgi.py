@@ -12,7 +12,7 @@ from chassis.settings import load
 from services.gateway.app import create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.uploads import UploadClock
+from services.gateway.upload_clock import UploadClock
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import ModelCatalogue, RegistryClient
 

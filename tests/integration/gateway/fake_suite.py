@@ -9,7 +9,7 @@ from chassis.settings import load
 from services.gateway.app import create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.uploads import UploadClock
+from services.gateway.upload_clock import UploadClock
 from services.gateway.wsgi import give_back_large_bodies
 from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from services.gateway.app import close, create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.uploads import UploadClock
+from services.gateway.upload_clock import UploadClock
 from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
 
 
