@@ -16,6 +16,9 @@ from services.queue.replica import Replica
 
 log = logs.logger()
 _GRACE_S = 0.05
+_PATIENCE = 3.0
+_PATIENCE_S = 0.25
+"""A server whose batch ran into its deadline, so many times and so much longer than expected, is left out."""
 
 
 class Batch:
@@ -30,6 +33,7 @@ class Batch:
         self.results: list[tuple[Result, bytes, bytes]] = []
         self.back: list[tuple[str, float, str]] = []
         self._claimed_at_s = claimed_at_s
+        self._patience_s = _PATIENCE * replica.expected_s(len(items)) + _PATIENCE_S
 
     def _left_s(self, item: Item) -> float:
         return item.left_s - (time.monotonic() - self._claimed_at_s)
@@ -49,7 +53,7 @@ class Batch:
             self.replica.failed()
             return self._all_back(error.detail)
         except DeadlineExceeded as error:
-            if time.monotonic() - started_s >= self.replica.stall_s(size) / 2:
+            if time.monotonic() - started_s >= self._patience_s:
                 self.replica.failed()
             return self._all_failed(error)
         except ServoirError as error:

@@ -27,6 +27,7 @@ def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> r
         timeout=call_timeout_s,
         socket_timeout=call_timeout_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
     )
     return redis.Redis(connection_pool=pool)
@@ -38,6 +39,7 @@ def connect_async(url: str, *, call_timeout_s: float | None = CALL_TIMEOUT_S) ->
         url,
         socket_timeout=call_timeout_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
         retry=AsyncRetry(NoBackoff(), 0),
     )
 

@@ -7,6 +7,7 @@ one dies, its models are taken over as soon as its last beat has run out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +50,8 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set; then finish what runs and leave."""
         log.info("dispatcher_started", dispatcher=self.id)
-        self._leases = await lease_memory.recall(self._redis)
+        with contextlib.suppress(RedisError):
+            self._leases = await lease_memory.recall(self._redis)
         loops = [
             asyncio.create_task(loop)
             for loop in (

@@ -204,8 +204,8 @@ class Feeder:
         ids = [item.id for item in items]
         self._running.update(ids)
         replica.alone = suspect
-        number = replica.begin(len(items))
         batch = Batch(self.model, replica, items, claimed_at_s)
+        number = replica.begin(len(items))
 
         async def see_through() -> None:
             try:

@@ -14,7 +14,7 @@ from services.queue.latency import Latency
 from services.queue.plan import ReplicaPlan
 from services.queue.routing import Load, free_in_s
 
-_FIRST_STALL_S = 10.0
+_FIRST_STALL_S = 5.0
 _STALL_FACTOR = 10.0
 _LEAD_S = 0.003
 _SMOOTHING = 0.2
@@ -66,11 +66,14 @@ class Replica:
         """Whether nothing is at it."""
         return not self._ends_s
 
+    def expected_s(self, size: int) -> float:
+        """Return after how long a batch that is sent now should be back."""
+        return free_in_s(self.load, time.monotonic()) + self.latency.expected_s(size)
+
     def begin(self, size: int) -> int:
         """Note that a batch goes there; return its number, for ``end``."""
-        now_s = time.monotonic()
         number = next(self._numbers)
-        self._ends_s[number] = now_s + free_in_s(self.load, now_s) + self.latency.expected_s(size)
+        self._ends_s[number] = time.monotonic() + self.expected_s(size)
         return number
 
     def end(self, number: int) -> None:
@@ -98,8 +101,12 @@ class Replica:
     async def probe(self) -> None:
         """Ask whether it lives; put it into use again if it does."""
         try:
-            await self.client.describe()
+            description = await self.client.describe()
         except ServoirError:
             self.failed()
         else:
-            self.breaker.succeeded()
+            # Another process may have its address by now; that one has a lease of its own.
+            if description.instance_id in ("", self.instance_id):
+                self.breaker.succeeded()
+            else:
+                self.failed()

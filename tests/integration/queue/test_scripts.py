@@ -1,0 +1,244 @@
+"""The scripts by themselves: claims against the policy in Python, fencing, sealing, and that a step is done once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.queue import broker
+from services.queue.answers import Answer, read_reply, result_of
+from services.queue.batching import choose
+from services.queue.broker import Item, Meta
+from services.queue.scripts import run
+
+MODEL = "acme-script-1"
+
+
+@pytest.fixture
+def connection(redis_url: str) -> redis.Redis:
+    connection = redis.Redis.from_url(redis_url)
+    _own(connection)
+    return connection
+
+
+def _own(connection: redis.Redis, me: str = "me", token: str = "t1") -> None:
+    assert run(connection, broker.acquire(MODEL, me, token))[0] == b"owned"
+    run(connection, broker.publish_plan(MODEL, me, token, "v", b"{}"))
+
+
+def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: Any) -> str:
+    meta = Meta(
+        request_id=f"r{number}",
+        client=how.get("client", "c"),
+        model=MODEL,
+        task="bbox",
+        priority=how.get("priority", "interactive"),
+        to=broker.replies_key("gateway"),
+        request=number,
+        index=0,
+        size=7,
+    )
+    args = {
+        "priority": meta.priority,
+        "client": meta.client,
+        "weight": how.get("weight", 1.0),
+        "to": meta.to,
+        "request": number,
+        "bytes": 7,
+        "idem": "",
+        "print": "",
+        "window_ms": 1000,
+        "version": how.get("version", "v"),
+        "max_ahead": 1000,
+        "max_items": 1000,
+        "max_bytes": 10**6,
+        "left_ms": round(left_s * 1000),
+    }
+    reply = run(connection, broker.enqueue(MODEL, args, [(meta, b"payload")]))
+    assert reply[0] == b"accepted", reply
+    return str(reply[1].decode())
+
+
+def _claim(connection: redis.Redis, most: int = 8, me: str = "me", token: str = "t1", **how: Any) -> broker.Claimed:
+    return broker.read_claim(run(connection, broker.claim(MODEL, me, token, [0.0] * most, **how)))
+
+
+def _finish(connection: redis.Redis, item: Item, status: int = 200, body: bytes = b"{}") -> int:
+    result = result_of(item.id, Answer(status=status, body=body, attempts=1))
+    return int(run(connection, broker.finish(MODEL, [(result, item.meta_json, body)], quarantine_length=2))[0])
+
+
+def _replies(connection: redis.Redis) -> list[tuple[int, int, Answer]]:
+    frames: Any = connection.lrange(broker.replies_key("gateway"), 0, -1)
+    return [read_reply(frame) for frame in frames]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    left=st.lists(st.sampled_from([0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 60.0]), max_size=12),
+    limits=st.lists(st.integers(0, 7).map(float), min_size=1, max_size=6).map(sorted),
+    least=st.integers(0, 3).map(float),
+)
+def test_a_claim_takes_what_the_policy_chooses(
+    connection: redis.Redis, left: list[float], limits: list[float], least: float
+) -> None:
+    connection.flushall()
+    _own(connection)
+    ids = [_enqueue(connection, number, seconds) for number, seconds in enumerate(left)]
+
+    claimed = broker.read_claim(run(connection, broker.claim(MODEL, "me", "t1", limits, least_s=least)))
+
+    taken, hopeless = choose([seconds - 0.001 for seconds in left], limits, least)
+    assert [item.id for item in claimed.items] == [ids[place] for place in taken]
+    assert claimed.late == len(hopeless)
+    assert [number for number, _, answer in _replies(connection) if answer.status == 504] == hopeless
+
+
+def test_only_the_owner_with_its_token_claims(connection: redis.Redis) -> None:
+    _enqueue(connection, 1)
+
+    assert _claim(connection, me="other").fenced
+    assert _claim(connection, token="t0").fenced
+    assert not _claim(connection).fenced
+
+
+def test_a_model_is_held_as_long_as_its_owner_lives(connection: redis.Redis) -> None:
+    run(connection, broker.beat("me", 30.0))
+    assert run(connection, broker.acquire(MODEL, "other", "t2")) == [b"held"]
+
+    run(connection, broker.beat("me", 0.0))
+    _enqueue(connection, 1)
+    [item] = _claim(connection).items
+    assert run(connection, broker.acquire(MODEL, "other", "t2")) == [b"owned", 1]
+
+    assert _claim(connection).fenced
+    assert run(connection, broker.requeue(MODEL, "me", "t1", [(item.id, 0.0, "")])) == [b"fenced"]
+    assert [again.id for again in _claim(connection, me="other", token="t2").items] == [item.id]
+
+
+def test_items_whose_claim_was_never_heard_of_go_back_and_those_that_run_stay(connection: redis.Redis) -> None:
+    ids = [_enqueue(connection, number) for number in range(3)]
+    assert len(_claim(connection).items) == 3
+
+    assert run(connection, broker.acquire(MODEL, "me", "t2", ids[:1])) == [b"owned", 2]
+
+    assert [item.id for item in _claim(connection, token="t2").items] == ids[1:]
+
+
+def test_an_item_is_answered_by_the_first_who_tries(connection: redis.Redis) -> None:
+    _enqueue(connection, 1)
+    [item] = _claim(connection).items
+
+    assert _finish(connection, item, 200) == 200
+    assert _finish(connection, item, 500) == 0
+
+    assert [(number, answer.status) for number, _, answer in _replies(connection)] == [(1, 200)]
+    assert connection.llen("servoir:queue:usage:open") == 1
+    assert connection.hget(broker.key(MODEL, "state"), "bytes") == b"0"
+
+
+def test_an_answer_after_the_deadline_is_a_504(connection: redis.Redis) -> None:
+    _enqueue(connection, 1, left_s=0.02)
+    [item] = _claim(connection).items
+    time.sleep(0.03)
+
+    assert _finish(connection, item, 200) == 504
+
+    assert _replies(connection)[0][2].status == 504
+
+
+def test_given_back_items_go_first_and_suspects_go_alone_when_it_is_time(connection: redis.Redis) -> None:
+    ids = [_enqueue(connection, number) for number in range(4)]
+    taken = _claim(connection, most=2).items
+    back = [(taken[0].id, 0.0, '[{"replica":"a","reason":"b","at_s":1}]'), (taken[1].id, 0.0, "")]
+    assert run(connection, broker.requeue(MODEL, "me", "t1", back)) == [b"requeued", 2]
+
+    fresh = _claim(connection)
+    suspect = _claim(connection, suspect=True)
+
+    assert [item.id for item in fresh.items] == ids[1:]
+    assert fresh.suspects == 1
+    assert [item.id for item in suspect.items] == ids[:1]
+    assert suspect.items[0].history.startswith("[{")
+    assert suspect.suspects == 0
+
+
+def test_a_suspect_waits_for_its_time_and_keeps_its_history_over_a_takeover(connection: redis.Redis) -> None:
+    _enqueue(connection, 1)
+    [item] = _claim(connection).items
+    run(connection, broker.requeue(MODEL, "me", "t1", [(item.id, 30.0, "[1]")]))
+
+    waiting = _claim(connection, suspect=True)
+    assert waiting.items == [] and 29 < waiting.next_suspect_s <= 30
+
+    connection.zadd(broker.key(MODEL, "retries"), {item.id: 0})
+    assert _claim(connection, suspect=True).items[0].id == item.id
+    run(connection, broker.acquire(MODEL, "me", "t2"))
+    assert _claim(connection, token="t2").items == []
+    assert _claim(connection, token="t2", suspect=True).items[0].history == "[1]"
+
+
+def test_a_client_that_waited_long_is_not_paid_back_for_the_time_it_asked_nothing(connection: redis.Redis) -> None:
+    for number in range(6):
+        _enqueue(connection, number, client="busy")
+    _claim(connection, most=4)
+
+    for number in range(10, 14):
+        _enqueue(connection, number, client="new")
+
+    assert [item.meta.client for item in _claim(connection, most=4).items] == ["busy", "new", "busy", "new"]
+
+
+def test_an_empty_claim_asks_to_be_woken_once(connection: redis.Redis) -> None:
+    channel = connection.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(broker.wake_channel("me"))
+    channel.get_message(timeout=5)
+    assert _claim(connection).items == []
+
+    _enqueue(connection, 1)
+    _enqueue(connection, 2)
+
+    message = channel.get_message(timeout=5)
+    assert message is not None and message["data"] == MODEL.encode()
+    assert channel.get_message(timeout=0.2) is None
+    channel.close()
+
+
+def test_a_request_with_an_old_plan_gets_the_new_one(connection: redis.Redis) -> None:
+    with pytest.raises(AssertionError, match="replan"):
+        _enqueue(connection, 1, version="old")
+    assert connection.xlen(broker.key(MODEL, "requests")) == 0
+
+
+def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
+    for number in range(4):
+        _enqueue(connection, number)
+    for item in _claim(connection).items:
+        result = result_of(item.id, Answer(500, b"{}"), failed="[]")
+        run(connection, broker.finish(MODEL, [(result, item.meta_json, b"{}")], quarantine_length=2))
+
+    assert connection.xlen(broker.key(MODEL, "quarantine")) == 2
+    assert run(connection, broker.drop_quarantined(MODEL, [])) == 2
+
+
+def test_a_batch_of_usage_is_sent_again_until_it_is_through(connection: redis.Redis) -> None:
+    for number in range(3):
+        _enqueue(connection, number)
+    for item in _claim(connection).items:
+        _finish(connection, item)
+
+    first = run(connection, broker.seal_usage("batch-1", most=2, retry_s=0.0))
+    again = run(connection, broker.seal_usage("batch-2", most=2, retry_s=30.0))
+    other = run(connection, broker.seal_usage("batch-3", most=2, retry_s=30.0))
+
+    assert first == again and first[0] == b"batch-1" and len(first) == 3
+    assert other[0] == b"batch-3" and len(other) == 2
+    assert run(connection, broker.seal_usage("batch-4")) == []
+    assert run(connection, broker.usage_sent("batch-1")) == 1
+    assert run(connection, broker.usage_sent("batch-3")) == 1
+    assert connection.keys("servoir:queue:usage:*") == []
