@@ -15,7 +15,7 @@ import numpy as np
 
 from services.model_server.adapters.adapter import Frame, Prepared
 from services.model_server.adapters.config import read_config
-from services.model_server.adapters.image_input import ImageReader, Side
+from services.model_server.adapters.image_input import Fold, ImageReader, Side
 from services.model_server.adapters.outlines import OutlineConfig, Part, parts, to_image
 from services.model_server.adapters.outputs import plane
 from services.model_server.adapters.regions import Polyline, answer, region
@@ -26,7 +26,7 @@ from services.registry.client import Modelinfo
 
 
 class EgoLaneConfig(OutlineConfig, frozen=True, kw_only=True):
-    """``config`` of an ego-lane model."""
+    """``config`` of an ego-lane model; its input is so small that nearly every JPEG would be decoded scaled."""
 
     input_width: Side = 160
     input_height: Side = 80
@@ -34,6 +34,7 @@ class EgoLaneConfig(OutlineConfig, frozen=True, kw_only=True):
     mask: str = "lane_mask"
     mask_threshold: Fraction = 0.5
     min_area: Fraction = 0.01
+    scaled_decoding: Fold = 0
 
 
 class EgoLane:

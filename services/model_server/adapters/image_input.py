@@ -14,6 +14,7 @@ from services.model_server.engines.engine import TensorSpec
 from services.model_server.images import MAX_PIXELS, Resize, decode, resize
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
+Fold = Annotated[int, msgspec.Meta(ge=0, le=8)]
 Three = Annotated[tuple[float, ...], msgspec.Meta(min_length=3, max_length=3)]
 
 
@@ -38,7 +39,7 @@ class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: Three | None = None
     std: Three | None = None
-    scaled_decoding: Annotated[int, msgspec.Meta(ge=0, le=8)] = 2
+    scaled_decoding: Fold = 2
     max_pixels: Annotated[int, msgspec.Meta(ge=1)] = MAX_PIXELS
 
 

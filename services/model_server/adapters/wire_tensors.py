@@ -59,7 +59,10 @@ def _array(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> 
     flat = _typed(tensor, dtype) if raw is None else _raw(tensor, dtype, raw)
     if math.prod(tensor.shape) != len(flat):
         raise BadRequest(f"input {tensor.name!r}: {len(flat)} elements for the shape {list(tensor.shape)}")
-    return flat.reshape(tuple(tensor.shape))
+    try:
+        return flat.reshape(tuple(tensor.shape))
+    except ValueError as error:  # of no element, but with sizes, or as many of them, as no array can have
+        raise BadRequest(f"input {tensor.name!r}: an impossible shape") from error
 
 
 def _raw(tensor: pb.ModelInferRequest.InferInputTensor, dtype: np.dtype, raw: bytes) -> np.ndarray:

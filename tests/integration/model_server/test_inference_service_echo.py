@@ -123,15 +123,6 @@ def test_bad_requests_say_what_is_wrong_with_them(stub: Any) -> None:
         assert told in details
 
 
-def test_a_call_whose_time_is_up_is_not_run(serving: Serving) -> None:
-    stub = inference_pb2_grpc.GRPCInferenceServiceStub(serving.channel)
-
-    with pytest.raises(grpc.RpcError) as raised:
-        stub.ModelInfer(files(b"x"), timeout=1e-6)
-
-    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-
-
 def test_reflection_lists_the_standard_service(serving: Serving) -> None:
     services = ProtoReflectionDescriptorDatabase(serving.channel).get_services()
 

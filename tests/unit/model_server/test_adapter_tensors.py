@@ -115,6 +115,11 @@ def broken(name: str) -> pb.ModelInferRequest:
         asked.inputs[0].shape[:] = [-2, -2]
     elif name == "huge size":
         asked.inputs[0].shape[:] = [2**62, 2**62]
+    elif name == "nothing of a huge size":
+        asked.inputs[0].shape[:] = [2**62, 0]
+        asked.raw_input_contents[0] = b""
+    elif name == "too many axes":
+        asked.inputs[0].shape[:] = [1] * 99 + [4]
     elif name == "more raw than inputs":
         asked.raw_input_contents.append(b"")
     elif name == "twice":
@@ -141,6 +146,8 @@ def broken(name: str) -> pb.ModelInferRequest:
         "unknown type",
         "negative size",
         "huge size",
+        "nothing of a huge size",
+        "too many axes",
         "more raw than inputs",
         "twice",
         "a value out of range",
