@@ -63,7 +63,7 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
     options = EngineOptions(
         threads=setting.threads,
         concurrency=setting.concurrency,
-        device_cap_bytes=settings.device_memory_cap,
+        device_cap_bytes=settings.device_memory_cap or cap_of(model, settings),
         config=model.modelinfo.config,
     )
     with machine.LowPriority():

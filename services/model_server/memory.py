@@ -19,12 +19,33 @@ from services.model_server.exits import Exit
 
 log = logs.logger()
 PERIOD_S = 0.02
+_LAST_BYTES = 16 * 2**20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Sizes(NamedTuple):
+    """What of this process lies in memory, and what it has mapped for data, both in bytes."""
+
+    resident: int
+    mapped: int
+
+
+def sizes() -> Sizes:
+    """Return this process's sizes now; cheap enough to be asked many times a second."""
+    fields = Path("/proc/self/statm").read_text().split()
+    return Sizes(int(fields[1]) * _PAGE, int(fields[5]) * _PAGE)
 
 
 def resident_bytes() -> int:
     """Return what of this process lies in memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+    return sizes().resident
+
+
+def excess(now: Sizes, cap_bytes: int, limit_bytes: int) -> str:
+    """Return what is too large: resident bytes over the cap, or data so near RLIMIT_DATA (0: none) that little fits."""
+    if now.resident > cap_bytes:
+        return "resident bytes"
+    return "mapped bytes" if limit_bytes and now.mapped > limit_bytes - _LAST_BYTES else ""
 
 
 class DataBytes(NamedTuple):
@@ -72,6 +93,7 @@ class MemoryCap:
         self._end = end
         self._lock = threading.Lock()
         self._serving = False
+        self._limit_bytes = 0
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -84,10 +106,10 @@ class MemoryCap:
         """Loaded and warm: set the operating system's limit, and say how the cap is held from now on."""
         self._serving = True
         if self.cap_bytes:
-            limit = limit_data(self.cap_bytes)
+            limit = self._limit_bytes = limit_data(self.cap_bytes)
             log.info("memory_capped", cap_bytes=self.cap_bytes, by="watchdog and RLIMIT_DATA", rlimit_data_bytes=limit)
 
-    def exceeded(self, need_bytes: int, reason: str = "resident") -> None:
+    def exceeded(self, need_bytes: int, reason: str = "resident bytes") -> None:
         """Say that the cap is passed and end the process at once; the first of several callers does."""
         if self._lock.acquire(blocking=False):
             code = Exit.OVER_CAP if self._serving else Exit.DOES_NOT_FIT
@@ -112,5 +134,6 @@ class MemoryCap:
 
     def _watch(self) -> None:
         while not self._ended.wait(PERIOD_S):
-            if (resident := resident_bytes()) > self.cap_bytes:
-                self.exceeded(resident)
+            now = sizes()
+            if reason := excess(now, self.cap_bytes, self._limit_bytes):
+                self.exceeded(now.resident, reason)

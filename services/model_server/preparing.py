@@ -27,23 +27,29 @@ class Ready(NamedTuple):
 
 def prepare(model: ModelFolder, settings: ModelServerSettings) -> Ready:
     """Return *model* ready to serve; raises CannotServe, or MemoryError."""
-    cache = _cache(model, settings)
-    kept = cache.read() if settings.tune != "off" else None
+    kept = _kept(model, settings)
     tuned = kept or (_tuned_by_probes(settings) if settings.tune == "full" else None)
     setting = _fixed(tuned.setting if tuned else default_setting(machine.cores()), settings)
     opened = open_model(model, setting, settings)
     most = largest_batch(model, opened.engine, settings)
-    warm(opened.run_batch, most, concurrency=setting.concurrency)
+    with machine.LowPriority():
+        warm(opened.run_batch, most, concurrency=setting.concurrency)
     if tuned is None or tuned.setting != setting:
         tuned = _measured(opened, setting, most, settings)
     if settings.tune != "off" and tuned != kept:
-        cache.write(tuned)
+        _cache(model, settings, settings.tune).write(tuned)
     _tell(tuned, kept=kept is not None)
     return Ready(opened, _capacity(tuned, most))
 
 
-def _cache(model: ModelFolder, settings: ModelServerSettings) -> TuningCache:
-    asked = (settings.tune, settings.threads, settings.concurrency, settings.max_batch_size)
+def _kept(model: ModelFolder, settings: ModelServerSettings) -> Tuned | None:
+    """Return what an earlier start measured; a quick one is content with a full one's."""
+    modes = {"off": (), "quick": ("full", "quick"), "full": ("full",)}[settings.tune]
+    return next((kept for mode in modes if (kept := _cache(model, settings, mode).read())), None)
+
+
+def _cache(model: ModelFolder, settings: ModelServerSettings, mode: str) -> TuningCache:
+    asked = (mode, settings.threads, settings.concurrency, settings.max_batch_size)
     key = (machine.fingerprint(), model.digest, model.modelinfo.max_batch_size, *asked)
     return TuningCache(settings.home / "cache" / "tuning", key)
 

@@ -15,6 +15,7 @@ import msgspec
 
 from chassis import logs
 from chassis.settings import load
+from services.model_server import machine
 from services.model_server.loading import cap_of, largest_batch, open_model
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import open_model_folder
@@ -34,7 +35,8 @@ def trial(setting: Setting, settings: ModelServerSettings) -> Trial:
     memory.start()
     opened = open_model(model, setting, settings)
     most = largest_batch(model, opened.engine, settings)
-    warm(opened.run_batch, most, concurrency=setting.concurrency)
+    with machine.LowPriority():
+        warm(opened.run_batch, most, concurrency=setting.concurrency)
     return Trial(
         setting,
         tuple(

@@ -19,7 +19,7 @@ class ModelServerSettings:
     registry_address: str = setting("127.0.0.1:8400", help="the registry that the lease goes to; empty: no lease")
     metrics_port: int = setting(0, help="port of the metrics over HTTP; 0: none")
     memory_cap: Bytes = setting(Bytes(0), help="most resident memory (2GiB …); 0: what modelinfo says, or no cap")
-    device_memory_cap: Bytes = setting(Bytes(0), help="most memory on an accelerator; 0: no cap")
+    device_memory_cap: Bytes = setting(Bytes(0), help="most memory on an accelerator; 0: as memory_cap")
     max_batch_size: int = setting(0, help="most items in one batch; 0: what modelinfo says, or 8")
     tune: str = setting("quick", help="off: fixed values; quick: measures batch sizes; full: also threads, concurrency")
     batch_size: int = setting(0, help="best batch size to announce where tune is off; 0: the largest")

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from services.model_server.exits import Exit
-from services.model_server.memory import DataBytes, MemoryCap, data_bytes, data_limit, resident_bytes
+from services.model_server.memory import (
+    DataBytes,
+    MemoryCap,
+    Sizes,
+    data_bytes,
+    data_limit,
+    excess,
+    resident_bytes,
+    sizes,
+)
 from tests.parts import wait_until
 
 MIB = 2**20
@@ -20,6 +29,14 @@ def test_the_limit_lets_by_what_is_mapped_and_never_touched() -> None:
 def test_this_process_knows_its_size() -> None:
     assert resident_bytes() > 10 * MIB
     assert data_bytes().mapped > data_bytes().resident > MIB
+
+
+def test_what_is_mapped_counts_where_the_limit_leaves_no_room_to_go_on() -> None:
+    assert excess(Sizes(resident=500 * MIB, mapped=900 * MIB), 600 * MIB, 1000 * MIB) == ""
+    assert excess(Sizes(resident=601 * MIB, mapped=900 * MIB), 600 * MIB, 1000 * MIB) == "resident bytes"
+    assert excess(Sizes(resident=500 * MIB, mapped=999 * MIB), 600 * MIB, 1000 * MIB) == "mapped bytes"
+    assert excess(Sizes(resident=500 * MIB, mapped=999 * MIB), 600 * MIB, 0) == ""
+    assert sizes().mapped > MIB
 
 
 def test_a_process_over_its_cap_is_ended_once_with_the_code_that_says_so() -> None:
