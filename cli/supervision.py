@@ -6,6 +6,7 @@ a second, then two, then three …
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,7 @@ MARK = "SERVOIR_SUITE"
 LONGEST_SOCKET_PATH = 100
 MOST_RESTARTS = 1_000_000
 _START_S = 15.0
+_UNSPEAKABLE = re.compile(r"\n|\s[#;]")
 
 
 class Process(NamedTuple):
@@ -167,14 +169,18 @@ class Supervisor:
 def _section(title: str, **values: object) -> str:
     """Return a section of its configuration, in which ``%`` is special."""
     lines = [f"{name}={value}".replace("%", "%%") for name, value in values.items()]
+    for line in lines:
+        if fault := _UNSPEAKABLE.search(line):
+            name = line[: fault.start()].rpartition(",")[2][:80]
+            raise Stop(f"{title}: {name} … holds a line break, or # or ; behind a blank: that cannot be handed on")
     return "\n".join([f"[{title}]", *lines, ""])
 
 
 def _assignment(name: str, value: str) -> str:
     """Return ``NAME="value"`` as its parser reads it, which knows two quotes and no escapes."""
     quote = "'" if '"' in value else '"'
-    if quote in value or "\n" in value:
-        raise Stop(f"{name}: a value with a line break, or both kinds of quotes, cannot be handed on")
+    if quote in value:
+        raise Stop(f"{name}: a value with both kinds of quotes cannot be handed on")
     return f"{name}={quote}{value}{quote}"
 
 

