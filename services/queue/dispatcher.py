@@ -73,13 +73,10 @@ class Dispatcher:
         """Finish what runs, while the heart still beats; then let others have the models."""
         log.info("dispatcher_leaving", dispatcher=self.id)
         self._leaving = True
-        for loop in loops[2:]:
-            loop.cancel()
+        await _end(loops[2:])
         staying = self._feeders.keys() - self._handing_over
         await asyncio.gather(*(self._stop(model) for model in staying), *self._tasks)
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await _end(loops)
         try:
             await run_async(self._redis, broker.beat(self.id, 0))
         except RedisError:
@@ -195,3 +192,12 @@ class Dispatcher:
                 log.warning("usage_not_sent", reason=f"{type(error).__name__}: {error}")
                 pause_s = min(_LONGEST_USAGE_PAUSE_S, pause_s * 2)
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.0))
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are done: one that is just opening a connection may take a cancellation for a failure."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.1)

@@ -191,7 +191,7 @@ def test_a_client_that_waited_long_is_not_paid_back_for_the_time_it_asked_nothin
     for number in range(10, 14):
         _enqueue(connection, number, client="new")
 
-    assert [item.meta.client for item in _claim(connection, most=4).items] == ["busy", "new", "busy", "new"]
+    assert [item.meta.client for item in _claim(connection, most=4).items] == ["new", "busy", "new", "busy"]
 
 
 def test_an_empty_claim_asks_to_be_woken_once(connection: redis.Redis) -> None:
