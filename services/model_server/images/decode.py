@@ -9,6 +9,7 @@ The interpreter's lock is free while pixels are decoded. Thread-safe.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from services.model_server.images.kind import kind
 MAX_PIXELS = 50_000_000
 _ORIENTATION = 0x0112
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, and is the same for every type
+warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged files are told to their senders, not to standard error
 _ALPHA_MODES = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
 
@@ -99,6 +101,7 @@ def _rgb(image: ImageFile.ImageFile) -> np.ndarray:
         raise Undecodable(f"the {image.format} image has 32-bit samples, which are not read here")
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
         over = image.convert("RGBA")
-        white = Image.new("RGBA", over.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(white, over))[:, :, :3]
+        white = Image.new("RGB", over.size, (255, 255, 255))
+        white.paste(over, mask=over)
+        return np.asarray(white)
     return np.asarray(image.convert("RGB"))

@@ -26,6 +26,7 @@ import numpy as np
 
 Resize = Literal["none", "bilinear", "bilinear_tf1", "bilinear_antialias", "bicubic"]
 _CACHED_SIZES = 64
+_OPENCV_SIDES = 2**15 - 1
 
 cv2.setNumThreads(1)  # items are prepared side by side; a pool inside each would only fight over the cores
 
@@ -38,9 +39,10 @@ def resize(pixels: np.ndarray, height: int, width: int, how: Resize, *, exact: b
     if how == "none" or pixels.shape[:2] == (height, width):
         return pixels.astype(np.float32) if exact else pixels
     if how in ("bilinear", "bilinear_tf1"):
-        source = pixels.astype(np.float32) if exact else pixels
-        maps = _sample_maps(*pixels.shape[:2], height, width, how == "bilinear")
-        return np.asarray(cv2.remap(source, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        rows, columns, x, y = _samples(*pixels.shape[:2], height, width, how == "bilinear")
+        source = pixels[rows] if columns is None else pixels[rows][:, columns]
+        source = source.astype(np.float32) if exact else source
+        return np.asarray(cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     low = _weighted_rows(pixels, height, how)
     image = cv2.transpose(_weighted_rows(cv2.transpose(low), width, how))
     return np.asarray(image if exact else cv2.convertScaleAbs(np.maximum(image, 0.0)))
@@ -53,12 +55,30 @@ def _positions(size: int, wanted: int, half_pixel: bool) -> np.ndarray:
     return (at + np.float32(0.5)) * scale - np.float32(0.5) if half_pixel else at * scale
 
 
+def _between(size: int, wanted: int, half_pixel: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the source lines that the samples lie between, and where each sample lies, counted in those lines."""
+    at = _positions(size, wanted, half_pixel).clip(0, size - 1)
+    lower = np.floor(at).astype(np.intp)
+    lines = np.unique([lower, (lower + 1).clip(max=size - 1)])
+    return lines, (np.searchsorted(lines, lower) + (at - lower)).astype(np.float32)
+
+
 @lru_cache(maxsize=_CACHED_SIZES)
-def _sample_maps(
+def _samples(
     height: int, width: int, wanted_height: int, wanted_width: int, half_pixel: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.meshgrid(_positions(width, wanted_width, half_pixel), _positions(height, wanted_height, half_pixel))
-    return x, y
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return the rows that are needed, the columns (None: all), and the maps of x and y in what is left by them.
+
+    Rows are cheap to pick, and a huge picture is not made floats for the few that count. Columns are not, and are
+    picked only where a row is too long for OpenCV.
+    """
+    rows, down = _between(height, wanted_height, half_pixel)
+    columns, across = _between(width, wanted_width, half_pixel)
+    if width < _OPENCV_SIDES:
+        x, y = np.meshgrid(_positions(width, wanted_width, half_pixel), down)
+        return rows, None, x, y
+    x, y = np.meshgrid(across, down)
+    return rows, columns, x, y
 
 
 def _triangle(distance: np.ndarray) -> np.ndarray:

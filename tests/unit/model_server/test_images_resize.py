@@ -67,6 +67,21 @@ def test_every_kind_of_resizing_is_its_definition(how: Resize, size: tuple[int, 
     np.testing.assert_allclose(rounded, expected.clip(0, 255), atol=0.51)
 
 
+@pytest.mark.parametrize("how", EXPECTED)
+def test_a_picture_with_a_very_long_side_is_resized_as_any_other(how: Resize) -> None:
+    row = np.random.default_rng(5).integers(0, 256, (1, 40_000, 3), np.uint8)
+    wide = np.repeat(row, 2, axis=0)
+
+    small = resize(wide, 2, 400, how, exact=True)
+    turned = resize(np.ascontiguousarray(wide.swapaxes(0, 1)), 400, 2, how, exact=True)
+
+    np.testing.assert_allclose(turned.swapaxes(0, 1), small, atol=0.01)
+    kernel, centred, smooth = EXPECTED[how]
+    weights = axis(400, 4, kernel, centred=centred, smooth=smooth)
+    block = resize(wide[:, :400], 2, 4, how, exact=True)
+    np.testing.assert_allclose(block[0], weights @ wide[0, :400], atol=0.01)
+
+
 def test_a_picture_of_the_right_size_is_left_alone() -> None:
     pixels = noise(8, 9)
 
