@@ -9,16 +9,30 @@ from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest, Forbidden, Unauthorized, UnsupportedMedia
 from services.gateway.models import json_response
+from services.gateway.operations import ADMIN, CHANGES, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
-from services.registry.client import TASKS, parse_modelinfo
+from services.registry.client import TASKS, Modelinfo, parse_modelinfo
 
 v3 = Blueprint("admin", __name__, url_prefix=V3)
 _STATUS = {"release": "released", "retire": "retired"}
 
 
-class _Default(msgspec.Struct, forbid_unknown_fields=True):
+class Default(msgspec.Struct, forbid_unknown_fields=True):
+    """The model that answers a task where a request names none; an empty key for none."""
+
     key: str
+
+
+class DefaultSet(msgspec.Struct):
+    """What was set."""
+
+    task: str
+    key: str
+
+
+class Nothing(msgspec.Struct):
+    """An empty object: the change is said by the address."""
 
 
 def require_admin() -> None:
@@ -47,6 +61,7 @@ def require_change() -> str:
 
 
 @v3.post("/models")
+@operation("Changes", Modelinfo, status=201, problems=CHANGES, takes=Modelinfo, query=(ADMIN,))
 def publish() -> Response:
     """Publish a model: its modelinfo as JSON. The same document again is a no-op."""
     actor = require_change()
@@ -55,20 +70,22 @@ def publish() -> Response:
 
 
 @v3.post("/models/<key>/<any(release, retire):move>")
+@operation("Changes", Modelinfo, problems=CHANGES, takes=Nothing, query=(ADMIN,))
 def set_status(key: str, move: str) -> Response:
     """Release a model, so that its problem's short key finds it, or retire it, so that nothing does."""
     return json_response(parts().registry.set_status(key, _STATUS[move], actor=require_change()))
 
 
 @v3.put("/defaults/<task>")
+@operation("Changes", DefaultSet, problems=CHANGES, takes=Default, query=(ADMIN,))
 def set_default(task: str) -> Response:
     """Name the model that answers *task* where a request names none: ``{"key": "<org>-<problem>[-<rel>]"}``."""
     actor = require_change()
     if task not in TASKS:
         raise BadRequest(f"no such task: say one of {', '.join(TASKS)}")
     try:
-        wanted = msgspec.json.decode(request.get_data(), type=_Default)
+        wanted = msgspec.json.decode(request.get_data(), type=Default)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequest('send {"key": "<org>-<problem>-<rel>"}; an empty key clears the default') from error
     parts().registry.set_default(task, wanted.key, actor=actor)
-    return json_response({"task": task, "key": wanted.key})
+    return json_response(DefaultSet(task, wanted.key))

@@ -7,13 +7,13 @@ import time
 from flask import Flask, Response, g, request
 
 from chassis import logs
-from services.gateway import admin, health, instruments, models, page, problems, queues, usage, vision
+from services.gateway import admin, health, instruments, models, openapi, page, problems, queues, usage, vision
 from services.gateway.cors import cors_headers
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.request_ids import request_id_of
 
 log = logs.logger()
-_QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page"})
+_QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page", "page.docs"})
 _JSON_BODY_BYTES = 2**20
 
 
@@ -25,7 +25,7 @@ def create_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
     resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3)
-    for blueprint in (*resources, health.blueprint, page.blueprint):
+    for blueprint in (*resources, health.blueprint, openapi.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
     app.before_request(_begin)

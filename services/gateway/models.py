@@ -6,11 +6,20 @@ import msgspec
 from flask import Blueprint, Response
 
 from chassis.errors import NotFound
+from services.gateway.operations import READS, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V2, V3
 from services.registry.client import Modelinfo, parse_key
 
 _ENCODER = msgspec.json.Encoder()
+
+
+class ModelList(msgspec.Struct, omit_defaults=True):
+    """Models in the order of their keys, oldest release first; *defaults* are the keys that answer without a ``q``."""
+
+    models: list[Modelinfo]
+    defaults: dict[str, str] = {}
+
 
 v3 = Blueprint("models_v3", __name__, url_prefix=V3)
 v2 = Blueprint("models_v2", __name__, url_prefix=V2)
@@ -23,14 +32,16 @@ def json_response(value: object, status: int = 200) -> Response:
 
 @v3.get("/models")
 @v2.get("/models")
+@operation("Models", ModelList, problems=READS)
 def every_model() -> Response:
     """List all models, and which one answers each task where a request names none."""
     models = parts().models
-    return json_response({"models": models.models(), "defaults": models.defaults()})
+    return json_response(ModelList(models.models(), models.defaults()))
 
 
 @v3.get("/models/<org_or_key>")
 @v2.get("/models/<org_or_key>")
+@operation("Models", (ModelList, Modelinfo), problems=(400, 404, *READS))
 def models_of(org_or_key: str) -> Response:
     """List an organisation's models; with ``-`` in the name, those of a problem, or the one model of a whole key."""
     if "-" not in org_or_key:
@@ -41,6 +52,7 @@ def models_of(org_or_key: str) -> Response:
 
 @v3.get("/models/<org>/<problem>")
 @v2.get("/models/<org>/<problem>")
+@operation("Models", ModelList, problems=(404, *READS))
 def models_of_problem(org: str, problem: str) -> Response:
     """List the models of a problem, oldest release first."""
     return _list(org, problem)
@@ -48,6 +60,7 @@ def models_of_problem(org: str, problem: str) -> Response:
 
 @v3.get("/models/<org>/<problem>/<rel>")
 @v2.get("/models/<org>/<problem>/<rel>")
+@operation("Models", Modelinfo, problems=(404, *READS))
 def one_model(org: str, problem: str, rel: str) -> Response:
     """Show one model."""
     return _one(org, problem, rel)
@@ -65,7 +78,7 @@ def _matching(org: str, problem: str = "", rel: str = "") -> list[Modelinfo]:
 
 
 def _list(org: str, problem: str = "") -> Response:
-    return json_response({"models": _matching(org, problem)})
+    return json_response(ModelList(_matching(org, problem)))
 
 
 def _one(org: str, problem: str, rel: str) -> Response:

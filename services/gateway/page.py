@@ -43,6 +43,12 @@ def page() -> Response:
     return file("index.html")
 
 
+@blueprint.get("/docs")
+def docs() -> Response:
+    """Show the API's description to read."""
+    return file("docs.html")
+
+
 @blueprint.get("/static/<name>")
 def file(name: str) -> Response:
     """Send one of the page's files; there are no others, whatever the name says."""

@@ -41,12 +41,14 @@ class Problem(msgspec.Struct, frozen=True):
     detail: str
 
 
-class _Body(msgspec.Struct):
+class ProblemBody(msgspec.Struct):
+    """An error, as RFC 9457 has it. *error* repeats *detail*, where version 2's clients look for it."""
+
     type: str
     title: str
     status: int
     detail: str
-    error: str  # the same text as detail: where version 2's clients look
+    error: str
     request_id: str
     problems: dict[str, Problem] | msgspec.UnsetType = msgspec.UNSET
 
@@ -58,7 +60,7 @@ def problem_of(error: ServoirError) -> Problem:
 
 def problem_json(problem: Problem, request_id: str, problems: dict[str, Problem] | None = None) -> bytes:
     """Return the body that tells *problem*; *problems* has one entry for each image where there were several."""
-    body = _Body(
+    body = ProblemBody(
         type="about:blank",
         title=problem.title,
         status=problem.status,

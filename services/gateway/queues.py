@@ -3,18 +3,63 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, g
 
 from chassis.errors import NotFound
-from services.gateway.admin import require_admin, require_change
+from services.gateway.admin import Nothing, require_admin, require_change
 from services.gateway.models import json_response
+from services.gateway.operations import ADMIN, CHANGES, operation
 from services.gateway.parts import parts
 from services.gateway.predictions import answered_problem
+from services.gateway.problems import Problem
 from services.gateway.vision import V3
-from services.queue.client import QuarantinedItem
+from services.queue.client import QuarantinedItem, QueueView
+
+_PROBLEMS = (401, 403, 404, 503)
+
+
+class Overview(msgspec.Struct):
+    """The state of every model's queue."""
+
+    queues: list[QueueView]
+
+
+class GivenUp(msgspec.Struct):
+    """An item that ended three model servers, or that none could answer; *bytes* is the size of its payload."""
+
+    id: str
+    model: str
+    since: datetime
+    request_id: str
+    task: str
+    client: str
+    bytes: int
+    failures: list[dict[str, Any]]
+
+
+class Quarantine(msgspec.Struct):
+    """Items that were given up, newest first."""
+
+    items: list[GivenUp]
+
+
+class Replayed(msgspec.Struct, omit_defaults=True):
+    """What came of running an item once more; *problem* says why it was not answered again."""
+
+    id: str
+    answered: bool
+    problem: Problem | None = None
+
+
+class Dropped(msgspec.Struct):
+    """How many items were removed."""
+
+    dropped: int
+
 
 v3 = Blueprint("queues", __name__, url_prefix=f"{V3}/queue")
 v3.before_request(require_admin)
@@ -22,24 +67,28 @@ _ITEM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}").fullmatch
 
 
 @v3.get("")
+@operation("Operators", Overview, problems=_PROBLEMS, query=(ADMIN,))
 def overview() -> Response:
     """Show the state of every model's queue."""
-    return json_response({"queues": parts().operator.overview()})
+    return json_response(Overview(parts().operator.overview()))
 
 
 @v3.get("/<model>/quarantine")
+@operation("Operators", Quarantine, problems=_PROBLEMS, query=(ADMIN,))
 def quarantine(model: str) -> Response:
     """List the items of a model that were given up, newest first, without their bytes."""
-    return json_response({"items": [shown(item) for item in parts().operator.quarantine(model)]})
+    return json_response(Quarantine([shown(item) for item in parts().operator.quarantine(model)]))
 
 
 @v3.get("/<model>/quarantine/<id>")
+@operation("Operators", GivenUp, problems=_PROBLEMS, query=(ADMIN,))
 def quarantined(model: str, id: str) -> Response:
     """Show one item that was given up, with each of its failures."""
     return json_response(shown(_item(model, id)))
 
 
 @v3.get("/<model>/quarantine/<id>/payload")
+@operation("Operators", "application/octet-stream", problems=_PROBLEMS, query=(ADMIN,))
 def payload(model: str, id: str) -> Response:
     """Send the bytes of an item that was given up, as a file: nobody's browser is to open them."""
     item = _item(model, id)
@@ -48,6 +97,7 @@ def payload(model: str, id: str) -> Response:
 
 
 @v3.post("/<model>/quarantine/<id>/replay")
+@operation("Operators", Replayed, problems=CHANGES, takes=Nothing, query=(ADMIN,))
 def replay(model: str, id: str) -> Response:
     """Run an item that was given up once more; one that is answered now leaves the quarantine."""
     require_change()
@@ -62,25 +112,27 @@ def replay(model: str, id: str) -> Response:
         client_id=item.meta.client,
     )
     if answer.status != 200:
-        return json_response({"id": id, "answered": False, "problem": answered_problem(answer)})
+        return json_response(Replayed(id, False, answered_problem(answer)))
     gateway.operator.drop(model, [id])
-    return json_response({"id": id, "answered": True})
+    return json_response(Replayed(id, True))
 
 
 @v3.delete("/<model>/quarantine/<id>")
+@operation("Operators", Dropped, problems=CHANGES, takes=Nothing, query=(ADMIN,))
 def drop(model: str, id: str) -> Response:
     """Remove one item that was given up."""
     require_change()
     gateway = parts()
     dropped = gateway.operator.drop(model, [_item(model, id).id])
-    return json_response({"dropped": dropped})
+    return json_response(Dropped(dropped))
 
 
 @v3.delete("/<model>/quarantine")
+@operation("Operators", Dropped, problems=CHANGES, takes=Nothing, query=(ADMIN,))
 def drop_all(model: str) -> Response:
     """Empty a model's quarantine."""
     require_change()
-    return json_response({"dropped": parts().operator.drop(model)})
+    return json_response(Dropped(parts().operator.drop(model)))
 
 
 def _item(model: str, id: str) -> QuarantinedItem:
@@ -89,15 +141,15 @@ def _item(model: str, id: str) -> QuarantinedItem:
     return parts().operator.quarantined(model, id)
 
 
-def shown(item: QuarantinedItem) -> dict[str, Any]:
+def shown(item: QuarantinedItem) -> GivenUp:
     """Return what is told of an item that was given up."""
-    return {
-        "id": item.id,
-        "model": item.model,
-        "since": item.since,
-        "request_id": item.meta.request_id,
-        "task": item.meta.task,
-        "client": item.meta.client,
-        "bytes": len(item.payload),
-        "failures": msgspec.to_builtins(item.failures),
-    }
+    return GivenUp(
+        id=item.id,
+        model=item.model,
+        since=item.since,
+        request_id=item.meta.request_id,
+        task=item.meta.task,
+        client=item.meta.client,
+        bytes=len(item.payload),
+        failures=msgspec.to_builtins(item.failures),
+    )

@@ -7,22 +7,43 @@ import io
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest
 from chassis.rpc.registry_pb2 import UsageRow
 from services.gateway.admin import require_admin
 from services.gateway.models import json_response
+from services.gateway.operations import ADMIN, Query, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import percentile_s
 
 v3 = Blueprint("usage", __name__, url_prefix=V3)
 v3.before_request(require_admin)
+_QUERY = (
+    Query("from", "The first moment: ISO 8601, or Unix milliseconds"),
+    Query("to", "The first moment that no longer counts"),
+    Query("by", "`client`, `model`, `hour`, `day`, `status`, joined with commas; `model` where it is not said"),
+    Query("model", "Only this model's"),
+    Query("client", "Only this client's"),
+    Query("format", "`csv`, for a table; so does `Accept: text/csv`"),
+    ADMIN,
+)
+
+
+class Usage(msgspec.Struct):
+    """Sums by group. A row has its group's members, then ``requests``, ``failed``, ``statuses``, bytes and seconds."""
+
+    by: str
+    rows: list[dict[str, Any]]
+
+
 _PERCENTILES = {"latency_p50_s": 0.5, "latency_p95_s": 0.95, "latency_p99_s": 0.99}
 
 
 @v3.get("/usage")
+@operation("Operators", (Usage, "text/csv"), problems=(400, 401, 403, 503), query=_QUERY)
 def usage() -> Response:
     """Sum up usage: ``from``, ``to`` (ISO 8601 or Unix milliseconds), ``by`` (client,model,hour,day,status), ``model``.
 
@@ -39,7 +60,7 @@ def usage() -> Response:
     rows = [flat(row) for row in found]
     if _wants_csv():
         return Response(as_csv(rows, by), mimetype="text/csv")
-    return json_response({"by": by, "rows": rows})
+    return json_response(Usage(by, rows))
 
 
 def _wants_csv() -> bool:

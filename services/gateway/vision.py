@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 
-from flask import Blueprint, Request, Response, g, jsonify, request
+import msgspec
+from flask import Blueprint, Request, Response, g, request
 
 from chassis.errors import BadRequest
 from services.gateway import envelope, instruments
+from services.gateway.operations import IMAGES, Query, operation
 from services.gateway.parts import parts
 from services.gateway.predictions import Call, predict, slowest, worst
 from services.gateway.problems import problem_response
@@ -18,44 +20,58 @@ V3, V2 = "/api/vision/v3", "/api/vision/v2"
 TASKS = ("bbox", "polygon", "lane", "classify")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 
+_PROBLEMS = (400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)
+_QUERY = (
+    Query("q", "The model, where the form names none"),
+    Query("X-Request-Timeout-S", "Seconds until the answer is useless to you", "number", "header"),
+    Query("Idempotency-Key", "The same key and images get the same answer, without another run", place="header"),
+)
+
+
+class About(msgspec.Struct, kw_only=True):
+    """What an API is, and where its parts are."""
+
+    api: str = "Servoir Vision API"
+    version: int
+    tasks: tuple[str, ...]
+    predict: dict[str, str]
+    models: str
+    openapi: str = "/openapi.json"
+    docs: str = "/docs"
+
+
 v3 = Blueprint("vision_v3", __name__, url_prefix=V3)
 v2 = Blueprint("vision_v2", __name__, url_prefix=V2)
 
 
 @v3.get("/")
+@operation("Vision API 3", About)
 def describe_v3() -> Response:
     """Say what this API is and where its description stands."""
-    return jsonify(
-        api="Servoir Vision API",
-        version=3,
-        tasks=TASKS,
-        predict={task: f"{V3}/predict/{task}" for task in TASKS},
-        models=f"{V3}/models",
-        openapi="/openapi.json",
-        docs="/docs",
-    )
+    return _about(V3, 3, TASKS)
 
 
 @v2.get("/")
+@operation("Vision API 2", About)
 def describe_v2() -> Response:
     """Say the same for version 2."""
-    tasks = TASKS[:3]
-    return jsonify(
-        api="Servoir Vision API",
-        version=2,
-        tasks=tasks,
-        predict={task: f"{V2}/predict/{task}" for task in tasks},
-        models=f"{V2}/models",
-        newer=f"{V3}/",
-        openapi="/openapi.json",
-        docs="/docs",
-    )
+    return _about(V2, 2, TASKS[:3])
+
+
+def _about(base: str, version: int, tasks: tuple[str, ...]) -> Response:
+    predict = {task: f"{base}/predict/{task}" for task in tasks}
+    return _json(msgspec.json.encode(About(version=version, tasks=tasks, predict=predict, models=f"{base}/models")))
 
 
 @v3.post("/predict")
 @v3.post("/predict/<any(bbox, polygon, lane, classify):task>")
+@operation("Vision API 3", envelope.EnvelopeV3, problems=_PROBLEMS, takes=IMAGES, query=_QUERY)
 def predict_v3(task: str = "bbox") -> Response:
-    """Answer with version 3's envelope."""
+    """Find what *task* asks for in one or more images.
+
+    Several images are admitted together or not at all, and answered together: a bad one has a ``problem`` beside the
+    others' regions. Where none can be answered, the status says why; of several different ones the highest.
+    """
     return _predict(task, 3)
 
 
@@ -63,8 +79,9 @@ def predict_v3(task: str = "bbox") -> Response:
 @v2.post("/predictq")
 @v2.post("/predict/<any(bbox, polygon, lane):task>")
 @v2.post("/predictq/<any(bbox, polygon, lane):task>")
+@operation("Vision API 2", envelope.EnvelopeV2, problems=_PROBLEMS, takes=IMAGES, query=_QUERY)
 def predict_v2(task: str = "bbox") -> Response:
-    """Answer with version 2's envelope."""
+    """Find what *task* asks for, answered with exactly the members that version 2's clients know."""
     return _predict(task, 2)
 
 

@@ -1,0 +1,142 @@
+"""The API's description in OpenAPI 3.1, made from its addresses, their docstrings and their types."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Flask, Response, current_app
+from werkzeug.routing import Rule
+
+from services.gateway.envelope import EnvelopeV2, EnvelopeV3, File
+from services.gateway.models import json_response
+from services.gateway.operations import ALWAYS, IMAGES, REQUEST_ID, Operation, Query
+from services.gateway.problems import PROBLEM_TYPE, ProblemBody
+
+blueprint = Blueprint("openapi", __name__)
+_REF = "#/components/schemas/{name}"
+_CHOICE = re.compile(r"<any\(([^)]*)\):(\w+)>")
+_RETRIED = (429, 503)
+_ABOUT = """Servoir serves vision models. Every error is `application/problem+json`.
+`X-Request-Id` is sent back with every answer and stands in every service's log."""
+
+
+@blueprint.get("/openapi.json")
+def description() -> Response:
+    """Send this description."""
+    return json_response(describe(current_app))
+
+
+def describe(app: Flask) -> dict[str, Any]:
+    """Return the OpenAPI document of *app*: every address whose view says its operation."""
+    found = [(rule, app.view_functions[rule.endpoint]) for rule in app.url_map.iter_rules()]
+    said = [(rule, view, view.operation) for rule, view in found if hasattr(view, "operation")]
+    paths: dict[str, Any] = {}
+    for rule, view, operation in sorted(said, key=lambda entry: entry[0].rule):
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            path = paths.setdefault(re.sub(r"<(?:[^:<>]*:)?(\w+)>", r"{\1}", rule.rule), {})
+            path[method.lower()] = _operation(rule, method, view.__doc__ or "", operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Servoir", "version": "3", "description": _ABOUT, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {"schemas": _schemas([operation for _, _, operation in said])},
+    }
+
+
+def _text(doc: str) -> str:
+    """Return a docstring as Markdown: names in code, each paragraph on one line."""
+    paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(doc).split("\n\n")]
+    return re.sub(r"``([^`]+)``|\*(\w+)\*", r"`\1\2`", "\n\n".join(paragraphs))
+
+
+def _operation(rule: Rule, method: str, doc: str, operation: Operation) -> dict[str, Any]:
+    summary, _, more = _text(doc).partition("\n\n")
+    name = re.sub(r"\W+", "_", rule.rule).strip("_")
+    described: dict[str, Any] = {
+        "operationId": f"{method.lower()}_{name}",
+        "tags": [operation.tag],
+        "summary": summary,
+        "description": more,
+        "parameters": [*_in_path(rule), *(_parameter(query) for query in (*operation.query, REQUEST_ID))],
+        "responses": _answers(operation),
+    }
+    if operation.takes is not None:
+        described["requestBody"] = {"required": True, "content": _body(operation.takes)}
+    return described
+
+
+def _in_path(rule: Rule) -> list[dict[str, Any]]:
+    choices = {name: re.split(r",\s*", text) for text, name in _CHOICE.findall(rule.rule)}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"} | _choice(choices.get(name))}
+        for name in sorted(rule.arguments)
+        if f"{name}>" in rule.rule
+    ]
+
+
+def _choice(choices: list[str] | None) -> dict[str, Any]:
+    return {"enum": choices} if choices else {}
+
+
+def _parameter(query: Query) -> dict[str, Any]:
+    return {"name": query.name, "in": query.place, "description": query.help, "schema": {"type": query.kind}}
+
+
+def _body(takes: Any) -> dict[str, Any]:
+    if takes != IMAGES:
+        return {"application/json": {"schema": _reference(takes)}}
+    image = {"type": "string", "contentMediaType": "application/octet-stream"}
+    properties = {
+        "image": {"type": "array", "items": image, "minItems": 1, "description": "One or more image files"},
+        "q": {
+            "type": "string",
+            "description": "The model: `<org>-<problem>[-<rel>]`; without release the newest",
+        },
+    }
+    return {IMAGES: {"schema": {"type": "object", "required": ["image"], "properties": properties}}}
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    answers = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
+    for status in operation.also:
+        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(operation.answer)}
+    for status in sorted({*operation.problems, *ALWAYS}):
+        answers[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}},
+        }
+        if status in _RETRIED:
+            answers[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return answers
+
+
+def _content(answer: Any) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {answer: {"schema": {"type": "string"}}}
+    if isinstance(answer, tuple):
+        media = {kind: {"schema": {"type": "string"}} for kind in answer if isinstance(kind, str)}
+        types = [_reference(kind) for kind in answer if not isinstance(kind, str)]
+        return {"application/json": {"schema": types[0] if len(types) == 1 else {"anyOf": types}}, **media}
+    return {"application/json": {"schema": _reference(answer)}}
+
+
+def _reference(kind: Any) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=kind.__name__)}
+
+
+def _schemas(operations: list[Operation]) -> dict[str, Any]:
+    kinds: list[Any] = [File, ProblemBody]
+    for operation in operations:
+        answers = operation.answer if isinstance(operation.answer, tuple) else (operation.answer,)
+        kinds += [kind for kind in (*answers, operation.takes) if kind is not None and not isinstance(kind, str)]
+    schemas = msgspec.json.schema_components(dict.fromkeys(kinds), ref_template=_REF)[1]
+    for schema in schemas.values():
+        schema["description"] = _text(schema.get("description", ""))
+    for envelope in (EnvelopeV2, EnvelopeV3):
+        result = schemas[envelope.__name__]["properties"]["result"]
+        result.update(type="object", additionalProperties=_reference(File), description="By file name")
+    return schemas

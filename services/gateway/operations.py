@@ -1,0 +1,61 @@
+"""What each address takes and answers, said beside its view; openapi.py makes the description of the API from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+ALWAYS = (500,)
+READS = (503,)
+CHANGES = (400, 401, 403, 404, 409, 413, 415, 503)
+
+
+class Query(NamedTuple):
+    """One parameter in the query, or in the headers."""
+
+    name: str
+    help: str
+    kind: str = "string"
+    place: str = "query"
+
+
+class Operation(NamedTuple):
+    """*answer* is the type of the JSON, several of them, or a media type; *takes* the type of the JSON, or IMAGES.
+
+    *also* are further statuses with the same answer; *problems* those of errors.
+    """
+
+    tag: str
+    answer: Any
+    status: int
+    problems: tuple[int, ...]
+    takes: Any
+    query: tuple[Query, ...]
+    also: tuple[int, ...]
+
+
+IMAGES = "multipart/form-data"
+
+ADMIN = Query("Authorization", "`Bearer …` with the admin token, where one is set", place="header")
+REQUEST_ID = Query("X-Request-Id", "Your id for this request, 1 to 64 of `A-Za-z0-9._:-`", place="header")
+
+
+def operation(
+    tag: str,
+    answer: Any,
+    *,
+    status: int = 200,
+    also: tuple[int, ...] = (),
+    problems: tuple[int, ...] = (),
+    takes: Any = None,
+    query: tuple[Query, ...] = (),
+) -> Callable[[View], View]:
+    """Say what a view takes and answers; what it does is said in its docstring."""
+
+    def say(view: View) -> View:
+        view.operation = Operation(tag, answer, status, problems, takes, query, also)  # type: ignore[attr-defined]
+        return view
+
+    return say
