@@ -11,6 +11,7 @@ from chassis.rpc import registry_pb2
 from chassis.rpc_server import CannotBind, RpcServer
 from services.model_server import allocator, machine
 from services.model_server.exits import Exit
+from services.model_server.gpus import show_gpus
 from services.model_server.loading import Opened, adapter_of, cap_of
 from services.model_server.memory import MemoryCap, resident_bytes
 from services.model_server.metrics import AT_HAND, CAP, DEVICE, READY
@@ -86,6 +87,8 @@ class ModelServer:
             metrics.serve(port)
         except OSError as error:
             raise CannotBind(f"cannot show metrics on port {port}: {error.strerror}") from error
+        if port:
+            show_gpus()
 
     # -- serve -------------------------------------------------------------------------------------
 
