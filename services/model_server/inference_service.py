@@ -7,9 +7,11 @@ model of images takes one BYTES tensor ``image`` of encoded files, or its own te
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import grpc
 
+from chassis import logs
 from chassis.errors import NotFound, ServoirError
 from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
@@ -21,6 +23,7 @@ from services.model_server.metrics import count_batch
 from services.model_server.pipeline import Done, Pipeline, Work
 from services.model_server.replica import Replica, State
 
+log = logs.logger()
 SERVICE_NAME = "inference.GRPCInferenceService"
 EXTENSIONS = ("model_configuration", "model_repository", "statistics")
 
@@ -57,15 +60,13 @@ class InferenceServicer(inference_pb2_grpc.GRPCInferenceServiceServicer):
         state = self._replica.state
         if request.ready and state is not State.SERVING:
             return pb.RepositoryIndexResponse()
-        response = pb.RepositoryIndexResponse()
-        name, version = self._names()[0], self._replica.modelinfo.rel_num
-        response.models.add(
-            name=name,
-            version=version,
+        model = pb.RepositoryIndexResponse.ModelIndex(
+            name=self._names()[0],
+            version=self._replica.modelinfo.rel_num,
             state="READY" if state is State.SERVING else "UNAVAILABLE",
             reason="" if state is State.SERVING else state.value,
         )
-        return response
+        return pb.RepositoryIndexResponse(models=[model])
 
     # -- model -------------------------------------------------------------------------------------
 
@@ -105,9 +106,10 @@ class InferenceServicer(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._check(request.model_name, request.model_version)
         with self._replica.working() as loaded:
             singles = split(request, most=loaded.capacity.max_batch_size)
-            done = loaded.pipeline.run(self._work(singles, loaded.pipeline, context))
+            done = loaded.pipeline.run(self._work(singles, loaded.pipeline, context), wanted=context.is_active)
         count_batch(done)
         self._statistics.count(done)
+        self._tell(request.id, done)
         response = join([_answer(item) for item in done])
         response.model_version = self._replica.modelinfo.rel_num
         return response
@@ -118,6 +120,17 @@ class InferenceServicer(inference_pb2_grpc.GRPCInferenceServiceServicer):
         left = context.time_remaining()
         deadline = math.inf if left is None else pipeline.clock() + left
         return [Work(single.SerializeToString(), TASK, deadline) for single in singles]
+
+    def _tell(self, request_id: str, done: Sequence[Done]) -> None:
+        log.info(
+            "inference_answered",
+            model_key=self._replica.modelinfo.key,
+            request_id=request_id[:200],
+            items=len(done),
+            failed=sum(isinstance(item.answer, ServoirError) for item in done),
+            decode_s=round(sum(item.decode_s for item in done), 6),
+            infer_s=round(max(item.infer_s for item in done), 6),
+        )
 
     # -- names -------------------------------------------------------------------------------------
 
