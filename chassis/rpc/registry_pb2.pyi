@@ -256,6 +256,88 @@ class UsageRow(_message.Message):
     images: int
     def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., statuses: _Optional[_Mapping[int, int]] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ..., latency_histogram: _Optional[_Iterable[int]] = ..., images: _Optional[int] = ...) -> None: ...
 
+class ApiKey(_message.Message):
+    __slots__ = ("api_key_json",)
+    API_KEY_JSON_FIELD_NUMBER: _ClassVar[int]
+    api_key_json: bytes
+    def __init__(self, api_key_json: _Optional[bytes] = ...) -> None: ...
+
+class CreateApiKeyRequest(_message.Message):
+    __slots__ = ("api_key_json", "actor")
+    API_KEY_JSON_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    api_key_json: bytes
+    actor: str
+    def __init__(self, api_key_json: _Optional[bytes] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class IssuedApiKey(_message.Message):
+    __slots__ = ("key", "token")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    key: ApiKey
+    token: str
+    def __init__(self, key: _Optional[_Union[ApiKey, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
+
+class ListApiKeysRequest(_message.Message):
+    __slots__ = ("client_id",)
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
+    client_id: str
+    def __init__(self, client_id: _Optional[str] = ...) -> None: ...
+
+class ListApiKeysResponse(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedCompositeFieldContainer[ApiKey]
+    def __init__(self, keys: _Optional[_Iterable[_Union[ApiKey, _Mapping]]] = ...) -> None: ...
+
+class RevokeApiKeyRequest(_message.Message):
+    __slots__ = ("id", "actor")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    actor: str
+    def __init__(self, id: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class RotateApiKeyRequest(_message.Message):
+    __slots__ = ("id", "grace_s", "actor")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    GRACE_S_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    grace_s: float
+    actor: str
+    def __init__(self, id: _Optional[str] = ..., grace_s: _Optional[float] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class WatchApiKeysRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ApiKeysDelta(_message.Message):
+    __slots__ = ("whole", "changed", "removed")
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    whole: bool
+    changed: _containers.RepeatedCompositeFieldContainer[KnownApiKey]
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, whole: bool = ..., changed: _Optional[_Iterable[_Union[KnownApiKey, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class KnownApiKey(_message.Message):
+    __slots__ = ("key", "hashes")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    key: ApiKey
+    hashes: _containers.RepeatedCompositeFieldContainer[TokenHash]
+    def __init__(self, key: _Optional[_Union[ApiKey, _Mapping]] = ..., hashes: _Optional[_Iterable[_Union[TokenHash, _Mapping]]] = ...) -> None: ...
+
+class TokenHash(_message.Message):
+    __slots__ = ("sha256", "until_ms")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    until_ms: int
+    def __init__(self, sha256: _Optional[str] = ..., until_ms: _Optional[int] = ...) -> None: ...
+
 class GetReadinessRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -94,6 +94,31 @@ class RegistryStub(object):
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.CreateApiKey = channel.unary_unary(
+                '/servoir.v1.Registry/CreateApiKey',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.CreateApiKeyRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.FromString,
+                _registered_method=True)
+        self.ListApiKeys = channel.unary_unary(
+                '/servoir.v1.Registry/ListApiKeys',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.ListApiKeysRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeApiKey = channel.unary_unary(
+                '/servoir.v1.Registry/RevokeApiKey',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.RevokeApiKeyRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.ApiKey.FromString,
+                _registered_method=True)
+        self.RotateApiKey = channel.unary_unary(
+                '/servoir.v1.Registry/RotateApiKey',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.RotateApiKeyRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.FromString,
+                _registered_method=True)
+        self.WatchApiKeys = channel.unary_stream(
+                '/servoir.v1.Registry/WatchApiKeys',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.WatchApiKeysRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.ApiKeysDelta.FromString,
+                _registered_method=True)
         self.GetReadiness = channel.unary_unary(
                 '/servoir.v1.Registry/GetReadiness',
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.GetReadinessRequest.SerializeToString,
@@ -189,6 +214,42 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateApiKey(self, request, context):
+        """-- API keys -------------------------------------------------------------------------------
+        Make a key. Its token is told here and never again: only a hash of it is kept.
+        Errors: INVALID_ARGUMENT naming every bad field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeys(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeApiKey(self, request, context):
+        """End a key for good; again is a no-op. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateApiKey(self, request, context):
+        """Give a key a new token; the one that it had is taken for a while yet. NOT_FOUND; FAILED_PRECONDITION once revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchApiKeys(self, request, context):
+        """All keys that are not revoked, with the hashes of their tokens, then those that change: how gateways know them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReadiness(self, request, context):
         """-- itself ---------------------------------------------------------------------------------
         Whether MongoDB is there; without it leases and models are served from memory and writes are refused.
@@ -259,6 +320,31 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'CreateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateApiKey,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.CreateApiKeyRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.SerializeToString,
+            ),
+            'ListApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeys,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.ListApiKeysRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.ListApiKeysResponse.SerializeToString,
+            ),
+            'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeApiKey,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.RevokeApiKeyRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.ApiKey.SerializeToString,
+            ),
+            'RotateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateApiKey,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.RotateApiKeyRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.SerializeToString,
+            ),
+            'WatchApiKeys': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchApiKeys,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.WatchApiKeysRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.ApiKeysDelta.SerializeToString,
             ),
             'GetReadiness': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReadiness,
@@ -590,6 +676,141 @@ class Registry(object):
             '/servoir.v1.Registry/GetUsage',
             chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
             chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/CreateApiKey',
+            chassis_dot_rpc_dot_registry__pb2.CreateApiKeyRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/ListApiKeys',
+            chassis_dot_rpc_dot_registry__pb2.ListApiKeysRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.ListApiKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/RevokeApiKey',
+            chassis_dot_rpc_dot_registry__pb2.RevokeApiKeyRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.ApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/RotateApiKey',
+            chassis_dot_rpc_dot_registry__pb2.RotateApiKeyRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.IssuedApiKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/servoir.v1.Registry/WatchApiKeys',
+            chassis_dot_rpc_dot_registry__pb2.WatchApiKeysRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.ApiKeysDelta.FromString,
             options,
             channel_credentials,
             insecure,

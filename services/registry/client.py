@@ -1,4 +1,4 @@
-"""The door to the registry for every other service: its models, its leases, and where usage goes.
+"""The door to the registry for every other service: its models, its leases, its API keys, and where usage goes.
 
 All are safe to use from several threads; open them after a fork. What fails raises from the tree of
 ``chassis/errors.py``: Unavailable where the registry, or MongoDB behind a write, is away.
@@ -11,11 +11,14 @@ import random
 from collections.abc import AsyncIterator, Iterable
 
 import grpc
+import msgspec
 
 from chassis import logs
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
 from chassis.rpc_client import aio_channel, channel, told
+from services.registry.api_keys import ApiKey, Terms, parse_terms
+from services.registry.key_ring import KeyRing
 from services.registry.keys import ModelKey, parse_key
 from services.registry.lease_keeper import LeaseKeeper
 from services.registry.model_catalogue import ModelCatalogue
@@ -33,17 +36,21 @@ from services.registry.usage import LATENCY_BOUNDS_S, percentile_s
 __all__ = [
     "LATENCY_BOUNDS_S",
     "TASKS",
+    "ApiKey",
     "AsyncRegistryClient",
+    "KeyRing",
     "LeaseKeeper",
     "ModelCatalogue",
     "ModelFile",
     "ModelKey",
     "Modelinfo",
     "RegistryClient",
+    "Terms",
     "follow_leases",
     "modelinfo_json",
     "parse_key",
     "parse_modelinfo",
+    "parse_terms",
     "percentile_s",
     "read_modelinfo",
     "write_modelinfo",
@@ -125,6 +132,36 @@ class RegistryClient:
         with told():
             return list(self._stub.GetUsage(request, timeout=self._timeout_s).rows)
 
+    def create_api_key(self, terms: Terms, *, actor: str) -> tuple[ApiKey, str]:
+        """Make an API key; return it and its token, which nobody can be told again. Raises BadRequest."""
+        request = pb.CreateApiKeyRequest(api_key_json=msgspec.json.encode(terms), actor=actor)
+        with told():
+            issued = self._stub.CreateApiKey(request, timeout=self._timeout_s)
+        return _api_key(issued.key), issued.token
+
+    def api_keys(self, client_id: str = "") -> list[ApiKey]:
+        """Return the keys of a client, or of all, oldest first, revoked ones too."""
+        with told():
+            answer = self._stub.ListApiKeys(pb.ListApiKeysRequest(client_id=client_id), timeout=self._timeout_s)
+        return [_api_key(key) for key in answer.keys]
+
+    def revoke_api_key(self, id: str, *, actor: str) -> ApiKey:
+        """End a key for good; again is a no-op. Raises NotFound."""
+        with told():
+            return _api_key(
+                self._stub.RevokeApiKey(pb.RevokeApiKeyRequest(id=id, actor=actor), timeout=self._timeout_s)
+            )
+
+    def rotate_api_key(self, id: str, *, grace_s: float, actor: str) -> tuple[ApiKey, str]:
+        """Give a key a new token and return both; the token that it had is taken for *grace_s* yet.
+
+        Raises NotFound, BadRequest, and WrongState where the key is revoked.
+        """
+        request = pb.RotateApiKeyRequest(id=id, grace_s=grace_s, actor=actor)
+        with told():
+            issued = self._stub.RotateApiKey(request, timeout=self._timeout_s)
+        return _api_key(issued.key), issued.token
+
     def readiness(self) -> pb.Readiness:
         """Say whether the registry has all that it needs (``degraded``, ``detail``)."""
         with told():
@@ -134,6 +171,10 @@ class RegistryClient:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+def _api_key(message: pb.ApiKey) -> ApiKey:
+    return msgspec.json.decode(message.api_key_json, type=ApiKey)
 
 
 class AsyncRegistryClient:

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from chassis import logs
 from chassis.rpc.registry_pb2 import Lease
+from services.registry.api_keys import KnownKey
 from services.registry.modelinfo import Modelinfo
 
+log = logs.logger()
 Document = dict[str, Any]
 
 
@@ -38,6 +41,20 @@ def model_document(modelinfo: Modelinfo) -> Document:
 def model_fields(document: Document) -> Document:
     """Return a model's fields, as ``parse_modelinfo`` reads them."""
     return {name: value for name, value in document.items() if name != "_id"}
+
+
+def api_key_document(known: KnownKey) -> Document:
+    """Return an API key's document: its id, its fields, the hashes of its tokens, and its version."""
+    return {"_id": known.key.id, **msgspec.to_builtins(known)}
+
+
+def known_key(document: Document) -> KnownKey | None:
+    """Return the API key that a document holds; None, logged, where another version wrote what cannot be read."""
+    try:
+        return msgspec.convert({name: value for name, value in document.items() if name != "_id"}, KnownKey)
+    except msgspec.ValidationError as error:
+        log.error("api_key_not_understood", api_key=str(document["_id"])[:64], reason=str(error)[:200])
+        return None
 
 
 def history_entry(key: str, action: str, actor: str, *, before: str = "", after: str = "") -> Document:

@@ -6,6 +6,7 @@ import threading
 
 from chassis import logs, metrics
 from chassis.errors import ServoirError, Unavailable
+from services.registry.api_key_book import ApiKeyBook
 from services.registry.documents import Change
 from services.registry.lease_book import LeaseBook
 from services.registry.models import Models
@@ -17,15 +18,16 @@ _RETRY_S = 0.5
 
 
 class Follower:
-    """A thread that keeps models and leases as MongoDB has them; says whether it can.
+    """A thread that keeps models, leases and API keys as MongoDB has them; says whether it can.
 
     It opens the stream before it reads everything, so that no change falls between; a change may be seen twice.
     """
 
-    def __init__(self, store: Store, models: Models, leases: LeaseBook) -> None:
+    def __init__(self, store: Store, models: Models, leases: LeaseBook, keys: ApiKeyBook) -> None:
         self._store = store
         self._models = models
         self._leases = leases
+        self._keys = keys
         self._stopped = threading.Event()
         self._there = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="change-follower", daemon=True)
@@ -63,6 +65,7 @@ class Follower:
         self._store.there = True
         self._models.reload()
         self._leases.load(self._store.leases())
+        self._keys.load(self._store.api_keys())
         self._there.set()
         MONGODB_UP.set(1)
         log.info("mongodb_followed")
@@ -83,7 +86,9 @@ class Follower:
             self._leases.heard(asked_at)
 
     def _tell(self, change: Change) -> None:
-        if change.collection != "leases":
+        if change.collection == "api_keys":
+            self._keys.learn(change.id, self._store.api_key(change.id))
+        elif change.collection != "leases":
             self._models.reload()
         elif change.lease or not self._store.has_lease(change.id):  # else deleted, but announced again since
             self._leases.learn(change.id, change.lease)

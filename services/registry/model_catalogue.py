@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from typing import Any
 
-import grpc
-
-from chassis import logs
 from chassis.errors import BadRequest, NotFound, Unavailable
 from chassis.rpc import registry_pb2 as pb
-from chassis.rpc import registry_pb2_grpc
-from chassis.rpc_client import channel
 from services.registry.modelinfo import Modelinfo, parse_understood, resolve
-
-log = logs.logger()
-_LONGEST_RETRY_S = 1.0
+from services.registry.stream import Stream
 
 
 class ModelCatalogue:
@@ -26,24 +17,17 @@ class ModelCatalogue:
     """
 
     def __init__(self, address: str) -> None:
-        self._address = address
         self._known: tuple[list[Modelinfo], dict[str, str]] | None = None
         self._connected = threading.Event()
-        self._stopped = threading.Event()
-        self._call: Any = None
-        self._thread = threading.Thread(target=self._follow, name="model-catalogue", daemon=True)
+        self._stream = Stream(address, "models", lambda stub: stub.WatchModels(pb.WatchModelsRequest()), self._take)
 
     def start(self) -> None:
         """Start following; ``wait`` says when the first snapshot is there."""
-        self._thread.start()
+        self._stream.start()
 
     def stop(self) -> None:
         """End the thread; what is known stays."""
-        self._stopped.set()
-        if self._call is not None:
-            self._call.cancel()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._stream.stop()
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether a first snapshot has come, waiting for it up to *timeout_s*."""
@@ -78,24 +62,6 @@ class ModelCatalogue:
         if self._known is None:
             raise Unavailable("the models are not known yet: the registry has not been reached", retry_after_s=1.0)
         return self._known
-
-    def _follow(self) -> None:
-        lost = False
-        with channel(self._address) as open_channel:
-            stub = registry_pb2_grpc.RegistryStub(open_channel)
-            while not self._stopped.is_set():
-                try:
-                    self._call = stub.WatchModels(pb.WatchModelsRequest())
-                    if self._stopped.is_set():
-                        return
-                    for snapshot in self._call:
-                        self._take(snapshot)
-                        lost = False
-                except grpc.RpcError as failure:
-                    if not lost and not self._stopped.is_set():
-                        log.warning("registry_lost", address=self._address, what="models", reason=str(failure.code()))
-                    lost = True
-                self._stopped.wait(random.uniform(0.1, _LONGEST_RETRY_S))
 
     def _take(self, snapshot: pb.ModelsSnapshot) -> None:
         models = parse_understood(model.modelinfo_json for model in snapshot.models)

@@ -1,10 +1,11 @@
-"""The registry put together: MongoDB, models and leases in memory, and the calls on one port."""
+"""The registry put together: MongoDB, models, leases and API keys in memory, and the calls on one port."""
 
 from __future__ import annotations
 
 from chassis import logs, metrics
 from chassis.rpc import registry_pb2, registry_pb2_grpc
 from chassis.rpc_server import CannotBind, RpcServer
+from services.registry.api_key_book import ApiKeyBook
 from services.registry.follower import Follower
 from services.registry.lease_book import LeaseBook
 from services.registry.models import Models
@@ -26,9 +27,15 @@ class RegistryServer:
         self._store = Store(settings.mongo_url, settings.mongo_database)
         self._models = Models(self._store)
         self._leases = LeaseBook(self._store)
-        self._follower = Follower(self._store, self._models, self._leases)
+        self._keys = ApiKeyBook(self._store)
+        self._follower = Follower(self._store, self._models, self._leases, self._keys)
         servicer = RegistryServicer(
-            self._store, self._models, self._leases, self._follower, max_watchers=settings.max_watchers
+            self._store,
+            self._models,
+            self._leases,
+            self._keys,
+            self._follower,
+            max_watchers=settings.max_watchers,
         )
         self._rpc = RpcServer(
             settings.registry_address,
@@ -60,6 +67,7 @@ class RegistryServer:
         self._rpc.serving(False)
         self._models.feed.close()
         self._leases.feed.close()
+        self._keys.feed.close()
         self._rpc.stop(self._settings.stop_grace_s)
         self._follower.stop()
         self._leases.stop()

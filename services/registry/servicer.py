@@ -13,8 +13,11 @@ from chassis import metrics
 from chassis.errors import BadRequest, TooBusy
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
+from services.registry.api_key_book import ApiKeyBook
+from services.registry.api_keys import ApiKey, parse_terms
 from services.registry.feed import Feed
 from services.registry.follower import Follower
+from services.registry.key_ring import known_message
 from services.registry.lease_book import LeaseBook
 from services.registry.leases import check_lease
 from services.registry.modelinfo import Modelinfo, modelinfo_json, parse_modelinfo
@@ -23,7 +26,7 @@ from services.registry.store import Store
 from services.registry.usage import check_batch, parse_groups, usage_document, usage_pipeline, usage_rows
 
 USAGE_RECORDS = metrics.Counter("servoir_registry_usage_records_total", "usage records stored")
-WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models or leases")
+WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models, leases or API keys")
 _MOST_HISTORY = 1000
 T = TypeVar("T")
 
@@ -32,11 +35,19 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     """Answers from memory where it can; a write waits for MongoDB. Each open stream holds a thread."""
 
     def __init__(
-        self, store: Store, models: Models, leases: LeaseBook, follower: Follower, *, max_watchers: int
+        self,
+        store: Store,
+        models: Models,
+        leases: LeaseBook,
+        keys: ApiKeyBook,
+        follower: Follower,
+        *,
+        max_watchers: int,
     ) -> None:
         self._store = store
         self._models = models
         self._leases = leases
+        self._keys = keys
         self._follower = follower
         self._places = threading.Semaphore(max_watchers)
 
@@ -112,6 +123,32 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         groups = parse_groups(request.by)
         return pb.GetUsageResponse(rows=usage_rows(self._store.sum_usage(usage_pipeline(request, groups)), groups))
 
+    # -- API keys ---------------------------------------------------------------------------------------------------
+
+    def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: grpc.ServicerContext) -> pb.IssuedApiKey:
+        """Make a key and tell its token."""
+        return _issued(self._keys.create(parse_terms(request.api_key_json), actor=_actor(request.actor)))
+
+    def ListApiKeys(self, request: pb.ListApiKeysRequest, context: grpc.ServicerContext) -> pb.ListApiKeysResponse:
+        """Return the keys of a client, or of all."""
+        return pb.ListApiKeysResponse(keys=map(_api_key, self._keys.keys(request.client_id)))
+
+    def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: grpc.ServicerContext) -> pb.ApiKey:
+        """End a key."""
+        return _api_key(self._keys.revoke(request.id, actor=_actor(request.actor)))
+
+    def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: grpc.ServicerContext) -> pb.IssuedApiKey:
+        """Give a key a new token and tell it."""
+        return _issued(self._keys.rotate(request.id, grace_s=request.grace_s, actor=_actor(request.actor)))
+
+    def WatchApiKeys(self, request: pb.WatchApiKeysRequest, context: grpc.ServicerContext) -> Iterator[pb.ApiKeysDelta]:
+        """Give all keys, then what changed, each time something does."""
+        seen = 0
+        for number, _ in enumerate(self._watch(self._keys.feed, context)):
+            changed = self._keys.since(seen)
+            seen = changed.revision
+            yield pb.ApiKeysDelta(whole=number == 0, changed=map(known_message, changed.keys), removed=changed.removed)
+
     # -- itself -----------------------------------------------------------------------------------------------------
 
     def GetReadiness(self, request: pb.GetReadinessRequest, context: grpc.ServicerContext) -> pb.Readiness:
@@ -138,6 +175,14 @@ def _actor(text: str) -> str:
 
 def _model(modelinfo: Modelinfo) -> pb.Model:
     return pb.Model(modelinfo_json=modelinfo_json(modelinfo))
+
+
+def _api_key(key: ApiKey) -> pb.ApiKey:
+    return pb.ApiKey(api_key_json=msgspec.json.encode(key))
+
+
+def _issued(issued: tuple[ApiKey, str]) -> pb.IssuedApiKey:
+    return pb.IssuedApiKey(key=_api_key(issued[0]), token=issued[1])
 
 
 def _snapshot(snapshot: Snapshot) -> pb.ModelsSnapshot:

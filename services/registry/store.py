@@ -6,6 +6,8 @@
     history         key, action, actor, at_ms, before, after                     _HISTORY_INDEXES
     leases          _id instance; lease (protobuf), by (process), renewal,       renewed_at, forgotten after an hour
                     renewed_at
+    api_keys        _id key id; key (its fields), hashes (sha256, until_ms),     (read whole into memory)
+                    version
     usage_batches   _id batch id; records (services/registry/usage.py)           _USAGE_INDEXES
 
 Every write is acknowledged by a majority, from its journal. A document and its history are written in one transaction.
@@ -37,11 +39,14 @@ from pymongo.write_concern import WriteConcern
 from chassis import logs, metrics
 from chassis.errors import BadRequest, Conflict, NotFound, Unavailable, WrongState
 from chassis.settings import BadSettings
+from services.registry.api_keys import KnownKey
 from services.registry.documents import (
     Change,
     Document,
     StoredLease,
+    api_key_document,
     history_entry,
+    known_key,
     lease_document,
     model_document,
     model_fields,
@@ -80,7 +85,7 @@ def shown(url: str) -> str:
 
 
 class Changes:
-    """An open stream of changes to models, defaults and leases."""
+    """An open stream of changes to models, defaults, leases and API keys."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -263,6 +268,33 @@ class Store:
         with self._asked("leases"):
             self._db.leases.bulk_write(writes)
 
+    # -- API keys ---------------------------------------------------------------------------------------------------
+
+    def api_keys(self) -> list[KnownKey]:
+        """Return all keys that can be read."""
+        with self._asked("API keys"):
+            return [known for document in self._db.api_keys.find() if (known := known_key(document))]
+
+    def api_key(self, id: str) -> KnownKey | None:
+        """Return one key."""
+        with self._asked("API keys"):
+            document = self._db.api_keys.find_one({"_id": id})
+        return known_key(document) if document else None
+
+    def put_api_key(self, known: KnownKey, entry: Document) -> None:
+        """Store a key over the version before it, with its history; raises WrongState where another is there."""
+        with self._asked("API keys"):
+            self._with_history(lambda session: self._put_key(session, known), entry)
+
+    def _put_key(self, session: ClientSession, known: KnownKey) -> None:
+        document = api_key_document(known)
+        if known.version == 1:
+            self._db.api_keys.insert_one(document, session=session)
+            return
+        before = {"_id": known.key.id, "version": known.version - 1}
+        if not self._db.api_keys.replace_one(before, document, session=session).matched_count:
+            raise WrongState(f"the API key {known.key.id} was changed by another just now")
+
     # -- usage ------------------------------------------------------------------------------------------------------
 
     def record_usage(self, batch_id: str, records: Sequence[Document]) -> bool:
@@ -284,7 +316,7 @@ class Store:
     @contextmanager
     def changes(self) -> Iterator[Changes]:
         """Follow what any process changes from now on; raises Unavailable."""
-        watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases"]}}}]
+        watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases", "api_keys"]}}}]
         try:
             stream = self._db.watch(watched, max_await_time_ms=_CHANGES_WAIT_MS)
         except PyMongoError as error:

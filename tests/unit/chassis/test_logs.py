@@ -33,3 +33,20 @@ def test_every_line_is_json_with_service_event_level_and_time() -> None:
     assert all(line["service"] == "kettle" and line["time"] for line in lines)
     assert (lines[0]["litres"], lines[0]["request_id"]) == (1.5, "r-1")
     assert "KeyError" in lines[2]["exception"]
+
+
+def test_the_secret_of_an_api_key_never_gets_into_a_line() -> None:
+    secret = "Zx81" * 8
+    script = f"""
+from chassis import logs
+logs.configure("kettle")
+logs.logger().info("asked", path="/keys/sv_0123456789ab_{secret}")
+try:
+    raise ValueError("sv_0123456789ab_{secret}")
+except ValueError:
+    logs.logger().exception("broke")
+"""
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert output.count("sv_0123456789ab_***") >= 2
+    assert secret not in output

@@ -1,0 +1,136 @@
+"""API keys: their terms, their tokens, and when a token opens one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import BadRequest, WrongState
+from services.registry.api_keys import KnownKey, Terms, id_of, issue, opens, parse_terms, revoke, rotate
+
+NOW_MS = 1_700_000_000_000
+
+
+def issued(**terms: Any) -> tuple[KnownKey, str]:
+    return issue(Terms(**{"client_id": "ann", **terms}), actor="root", now_ms=NOW_MS)
+
+
+def test_a_token_names_its_key_and_opens_it():
+    known, token = issued()
+    assert token.startswith(f"sv_{known.key.id}_")
+    assert id_of(token) == known.key.id
+    assert opens(token, known, now_ms=NOW_MS)
+
+
+def test_two_tokens_are_never_the_same():
+    assert len({issued()[1] for _ in range(100)}) == 100
+
+
+def test_nothing_that_is_kept_of_a_key_holds_its_secret():
+    known, token = issued()
+    assert token.rpartition("_")[2] not in repr(known)
+
+
+@given(st.data())
+def test_a_token_with_one_other_letter_opens_nothing(data: st.DataObject):
+    known, token = issued()
+    at = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.characters().filter(lambda it: it != token[at]))
+    assert not opens(token[:at] + other + token[at + 1 :], known, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("text", ["", "sv_", "Bearer", "sv_abc_def", "sv_0123456789ab_é" + "x" * 31, "x" * 10_000])
+def test_what_is_no_token_names_no_key(text: str):
+    assert id_of(text) == ""
+
+
+def test_a_key_expires_at_its_time():
+    known, token = issued(expires_at_ms=NOW_MS + 10)
+    assert opens(token, known, now_ms=NOW_MS + 9)
+    assert not opens(token, known, now_ms=NOW_MS + 10)
+
+
+def test_after_a_rotation_the_old_token_is_taken_for_the_grace_and_no_longer():
+    known, old = issued()
+    turned, new = rotate(known, grace_s=60, now_ms=NOW_MS)
+    assert id_of(new) == id_of(old)
+    assert opens(new, turned, now_ms=NOW_MS)
+    assert opens(old, turned, now_ms=NOW_MS + 59_999)
+    assert not opens(old, turned, now_ms=NOW_MS + 60_000)
+
+
+def test_a_second_rotation_ends_the_first_token_at_once():
+    known, first = issued()
+    once, second = rotate(known, grace_s=60, now_ms=NOW_MS)
+    twice, _ = rotate(once, grace_s=60, now_ms=NOW_MS)
+    assert not opens(first, twice, now_ms=NOW_MS)
+    assert opens(second, twice, now_ms=NOW_MS)
+
+
+def test_without_grace_the_old_token_ends_at_once():
+    known, old = issued()
+    turned, _ = rotate(known, grace_s=0, now_ms=NOW_MS)
+    assert not opens(old, turned, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("grace_s", [-1.0, float("nan"), float("inf"), 1e9])
+def test_a_grace_that_is_no_time_is_refused(grace_s: float):
+    with pytest.raises(BadRequest, match="grace_s"):
+        rotate(issued()[0], grace_s=grace_s, now_ms=NOW_MS)
+
+
+def test_a_revoked_key_is_opened_by_nothing_and_does_not_turn():
+    known, token = issued()
+    ended = revoke(known, now_ms=NOW_MS)
+    assert not opens(token, ended, now_ms=NOW_MS)
+    with pytest.raises(WrongState, match="revoked"):
+        rotate(ended, grace_s=0, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "allowed", "forbidden"),
+    [
+        ((), "any-model-1", ""),
+        (("acme-coco-1",), "acme-coco-1", "acme-coco-2"),
+        (("acme-coco",), "acme-coco-2", "acme-cocoa-1"),
+        (("acme-*",), "acme-lanes-3", "acmes-lanes-3"),
+        (("zoo-*", "*-coco-*"), "acme-coco-1", "acme-lanes-1"),
+    ],
+)
+def test_patterns_say_which_models_may_be_used(patterns: tuple[str, ...], allowed: str, forbidden: str):
+    key = issued(models=patterns)[0].key
+    assert key.may_use(allowed)
+    assert not (forbidden and key.may_use(forbidden))
+
+
+def test_terms_are_read_from_json_and_default_to_no_limits():
+    terms = parse_terms(b'{"client_id": "ann", "models": ["acme-*"], "requests_per_s": 2.5}')
+    assert terms == Terms(client_id="ann", models=("acme-*",), requests_per_s=2.5)
+
+
+def test_every_bad_field_of_the_terms_is_named():
+    bad = {
+        "client_id": "a b",
+        "name": "\x00",
+        "models": ["a/b"],
+        "requests_per_s": -1,
+        "burst": -1,
+        "requests_per_day": "many",
+        "priority": "first",
+        "weight": 0,
+        "admin": 1,
+        "expires_at_ms": -1,
+        "id": "mine",
+    }
+    with pytest.raises(BadRequest) as raised:
+        parse_terms(bad)
+    assert [name for name in bad if f"{name}: " not in raised.value.detail] == []
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"[" * 100_000, b"{}", b'{"client_id": null}', b"\xff"])
+def test_what_is_no_description_of_a_key_is_refused(document: bytes):
+    with pytest.raises(BadRequest, match="bad API key"):
+        parse_terms(document)
