@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.model_server.serving import Serving
 from tests.model_folders import echo_folder
+
+pytestmark = pytest.mark.slow
 
 
 def test_full_tuning_tries_settings_in_processes_of_their_own_and_a_later_quick_start_uses_them(tmp_path: Path) -> None:
