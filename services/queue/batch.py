@@ -16,6 +16,7 @@ from services.queue.replica import Replica
 
 log = logs.logger()
 _GRACE_S = 0.05
+_LEAST_S = 0.0001  # on the wire 0 means that there is no deadline
 _PATIENCE = 3.0
 _PATIENCE_S = 0.25
 """A server whose batch ran into its deadline, so many times and so much longer than expected, is left out."""
@@ -43,30 +44,42 @@ class Batch:
         for item in self.items:
             metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
         metrics.BATCH.labels(self.model).observe(len(self.items))
-        size, started_s = len(self.items), time.monotonic()
-        timeout_s = min(max(self._left_s(item) for item in self.items) + _GRACE_S, self.replica.stall_s(size))
-        if timeout_s <= _GRACE_S:
-            return self._all_back("late before it was sent")
+        started_s = time.monotonic()
+        sent = self._in_time()
+        if not sent:
+            return
+        size = len(sent)
+        timeout_s = min(max(self._left_s(item) for item in sent) + _GRACE_S, self.replica.stall_s(size))
         try:
-            response = await self.replica.client.predict(self._request(), timeout_s)
+            response = await self.replica.client.predict(self._request(sent), timeout_s)
         except (Refused, NotReached) as error:
             self.replica.failed()
-            return self._all_back(error.detail)
+            self._all_back(sent, error.detail)
+            return
         except DeadlineExceeded as error:
             if time.monotonic() - started_s >= self._patience_s:
                 self.replica.failed()
-            return self._all_failed(error)
+            self._all_failed(sent, error)
+            return
         except ServoirError as error:
             self.replica.failed()
-            return self._all_failed(error)
+            self._all_failed(sent, error)
+            return
         elapsed_s = time.monotonic() - started_s
         service_s = max(0.0, elapsed_s - response.timings.wait_s)
         self.replica.succeeded(size, service_s, response.timings.infer_s)
         metrics.SERVICE.labels(self.model).observe(service_s)
-        self._sort(response, elapsed_s)
-        return None
+        self._sort(sent, response, elapsed_s)
 
-    def _request(self) -> pb.PredictRequest:
+    def _in_time(self) -> list[Item]:
+        """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
+        in_time = [item for item in self.items if self._left_s(item) > 0]
+        for item in self.items:
+            if item not in in_time:
+                self._late(item)
+        return in_time
+
+    def _request(self, sent: list[Item]) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
             items=[
@@ -75,15 +88,15 @@ class Batch:
                     request_id=item.meta.request_id,
                     task=item.meta.task,
                     payload=item.payload,
-                    time_left_s=max(0.0, self._left_s(item)),
+                    time_left_s=max(_LEAST_S, self._left_s(item)),
                 )
-                for item in self.items
+                for item in sent
             ],
         )
 
-    def _sort(self, response: pb.PredictResponse, elapsed_s: float) -> None:
+    def _sort(self, sent: list[Item], response: pb.PredictResponse, elapsed_s: float) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}
-        for item in self.items:
+        for item in sent:
             outcome = outcomes.get(item.id)
             if outcome is None:
                 self._failed(item, "the server gave no outcome for it")
@@ -93,9 +106,9 @@ class Batch:
             "batch_answered",
             model=self.model,
             replica=self.replica.instance_id,
-            items=len(self.items),
+            items=len(sent),
             service_s=round(elapsed_s, 4),
-            request_ids=[item.meta.request_id for item in self.items],
+            request_ids=[item.meta.request_id for item in sent],
         )
 
     def _answered(self, item: Item, outcome: pb.Outcome, elapsed_s: float) -> None:
@@ -123,24 +136,24 @@ class Batch:
         body = problem("Deadline exceeded", "the deadline passed before an answer")
         self._answer(item, Answer(status=504, body=body, wait_s=item.wait_s))
 
-    def _all_back(self, reason: str) -> None:
+    def _all_back(self, sent: list[Item], reason: str) -> None:
         """Give all back without blame: nothing of it ran."""
         log.warning("batch_not_taken", model=self.model, replica=self.replica.instance_id, reason=reason)
-        for item in self.items:
+        for item in sent:
             if self._left_s(item) <= 0:
                 self._late(item)
             else:
                 self.back.append((item.id, 0.0, item.history))
 
-    def _all_failed(self, error: ServoirError) -> None:
+    def _all_failed(self, sent: list[Item], error: ServoirError) -> None:
         log.warning(
             "batch_failed",
             model=self.model,
             replica=self.replica.instance_id,
             reason=f"{type(error).__name__}: {error.detail}",
-            request_ids=[item.meta.request_id for item in self.items],
+            request_ids=[item.meta.request_id for item in sent],
         )
-        for item in self.items:
+        for item in sent:
             if self._left_s(item) <= 0:
                 self._late(item)
             else:

@@ -43,6 +43,7 @@ The one clock is that of Redis; deadlines come as seconds left and go as seconds
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,6 +88,7 @@ _ACQUIRE = Script("acquire", _NAMES)
 _RELEASE = Script("release", _NAMES)
 _PUBLISH_PLAN = Script("publish_plan", _NAMES)
 _SWEEP = Script("sweep", _NAMES)
+_RETIRE = Script("retire", _NAMES)
 _DROP_QUARANTINED = Script("drop_quarantined", _NAMES)
 _BEAT = Script("beat", list(_OF_ALL))
 _SEAL_USAGE = Script("seal_usage", list(_OF_ALL))
@@ -237,6 +239,11 @@ def sweep(model: str, most: int = 200) -> Call:
     return _SWEEP.call(_keys(model), {"most": most})
 
 
+def retire(model: str, me: str, token: str) -> Call:
+    """Forget a model that no server serves any more, unless somebody waits for it."""
+    return _RETIRE.call(_keys(model), {"me": me, "token": token, "model": model})
+
+
 def read_view(view: bytes) -> dict[str, Any]:
     """Return the description of a queue that a sweep gives (sweep.lua names its fields)."""
     found: dict[str, Any] = msgspec.json.decode(view)
@@ -253,9 +260,10 @@ def beat(me: str, ttl_s: float) -> Call:
     return _BEAT.call(_ALL_KEYS, {"me": me, "ttl_ms": _ms(ttl_s)})
 
 
-def seal_usage(batch_id: str, *, most: int = 2000, retry_s: float = 30.0) -> Call:
-    """Take a batch of usage records that is nobody else's for *retry_s*."""
-    return _SEAL_USAGE.call(_ALL_KEYS, {"batch_id": batch_id, "most": most, "retry_ms": _ms(retry_s)})
+def seal_usage(me: str, *, most: int = 2000, retry_s: float = 30.0) -> Call:
+    """Take a batch of usage records, which is this dispatcher's for *retry_s*, or as long as it lives."""
+    args = {"me": me, "batch_id": f"{me}.{uuid.uuid4().hex}", "most": most, "retry_ms": _ms(retry_s)}
+    return _SEAL_USAGE.call(_ALL_KEYS, args)
 
 
 def usage_sent(batch_id: str) -> Call:

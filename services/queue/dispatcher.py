@@ -128,7 +128,8 @@ class Dispatcher:
             self._own(owned_by(self.id, models, left_ms))
 
     def _own(self, wanted: set[str]) -> None:
-        for model in self._feeders.keys() - wanted - self._handing_over:
+        retired = {model for model, feeder in self._feeders.items() if feeder.retired}
+        for model in (self._feeders.keys() - wanted | retired) - self._handing_over:
             self._handing_over.add(model)
             task = asyncio.create_task(self._stop(model))
             self._tasks.add(task)
@@ -186,7 +187,7 @@ class Dispatcher:
         pause_s = _USAGE_S
         while True:
             try:
-                while await send_usage(self._redis, self._record):
+                while await send_usage(self._redis, self.id, self._record):
                     pause_s = _USAGE_S
             except (RedisError, ServoirError) as error:
                 log.warning("usage_not_sent", reason=f"{type(error).__name__}: {error}")

@@ -54,6 +54,9 @@ class Feeder:
         self._suspects = 0
         self._suspect_at_s = 0.0
         self._published: Plan | None = None
+        self._served_s = time.monotonic()
+        self.retired = False
+        """Whether it has ended, because nobody serves the model."""
         self._plan_number = 0
 
     # -- what the dispatcher tells it ------------------------------------------------------------
@@ -275,6 +278,17 @@ class Feeder:
         metrics.REPLICAS.labels(self.model, "live").set(len(self._replicas))
         metrics.REPLICAS.labels(self.model, "usable").set(usable)
         await self.publish_plan()
+        if self._replicas or not self._leases_known:
+            self._served_s = time.monotonic()
+        elif time.monotonic() - self._served_s > self._settings.queue_retire_s:
+            await self._retire()
+
+    async def _retire(self) -> None:
+        reply = await run_async(self._redis, broker.retire(self.model, self.me, self.token))
+        if reply[0] == b"retired":
+            log.info("model_retired", model=self.model)
+            self.token, self.retired, self._stopping = "", True, True
+            self.wake()
 
     async def publish_plan(self) -> None:
         """Publish the plan where it differs from the one in force by more than noise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -39,13 +38,13 @@ def _record(row: bytes) -> pb.UsageRecord:
     return pb.UsageRecord(**msgspec.structs.asdict(_ROWS.decode(row)))
 
 
-async def send_usage(client: redis.asyncio.Redis, record: Record) -> int:
-    """Send one batch, an unfinished one of a dispatcher that died before a new one; return how many records it had.
+async def send_usage(client: redis.asyncio.Redis, me: str, record: Record) -> int:
+    """Send one batch of dispatcher *me*, or an unfinished one of a dead one; return how many records it had.
 
     The batch stays in Redis until the registry has it: when *record* raises, or we die, it is sent again
     under the same id.
     """
-    found = await run_async(client, broker.seal_usage(uuid.uuid4().hex))
+    found = await run_async(client, broker.seal_usage(me))
     if not found:
         return 0
     batch_id, *rows = found

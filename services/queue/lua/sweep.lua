@@ -7,6 +7,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.deadlines, '-inf', NOW - 1, 'L
   if answer_late(id) then late[class] = late[class] + 1 end
 end
 
+if A.most > 0 then
+  for _, class in ipairs({'interactive', 'batch'}) do
+    -- Nobody waits: the next to come starts level with everyone (claim.lua does this too, but not without a claim).
+    if redis.call('ZCARD', K['order_' .. class]) == 0 then redis.call('DEL', K['flows_' .. class]) end
+  end
+end
+
 local exists = redis.call('EXISTS', K.requests) == 1
 local oldest = exists and redis.call('XRANGE', K.requests, '-', '+', 'COUNT', 1)[1]
 local refused, fields = {}, redis.call('HGETALL', K.state)

@@ -131,3 +131,24 @@ def test_a_dispatcher_with_nothing_to_do_ends_well(
     assert at_work(redis_url) == 0
     with redis.Redis.from_url(redis_url) as connection:
         assert connection.zcard("servoir:queue:dispatchers") == 0
+
+
+def test_the_keys_of_a_model_that_nobody_serves_are_removed_until_it_is_served_again(
+    redis_url: str,
+    client: QueueClient,
+    served: FakeModelServer,
+    registry: FakeRegistry,
+    start_dispatcher: StartDispatcher,
+) -> None:
+    start_dispatcher(SERVOIR_QUEUE_RETIRE_S="0.5")
+    planned(redis_url)
+    ask(client, b"x")
+
+    registry.lease()
+
+    with redis.Redis.from_url(redis_url) as connection:
+        wait_until(lambda: not connection.keys(f"servoir:queue:{MODEL}:*"), what="no key of the model")
+        assert not connection.hexists("servoir:queue:plans", MODEL)
+    registry.lease(lease("again", served.address))
+    planned(redis_url)
+    assert ask(client, b"y")[0].status == 200

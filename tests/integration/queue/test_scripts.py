@@ -232,13 +232,17 @@ def test_a_batch_of_usage_is_sent_again_until_it_is_through(connection: redis.Re
     for item in _claim(connection).items:
         _finish(connection, item)
 
-    first = run(connection, broker.seal_usage("batch-1", most=2, retry_s=0.0))
-    again = run(connection, broker.seal_usage("batch-2", most=2, retry_s=30.0))
-    other = run(connection, broker.seal_usage("batch-3", most=2, retry_s=30.0))
+    run(connection, broker.beat("first", 30.0))
+    first = run(connection, broker.seal_usage("first", most=2))
+    again = run(connection, broker.seal_usage("first", most=2))
+    other = run(connection, broker.seal_usage("second", most=2))
+    run(connection, broker.beat("first", 0.0))
+    taken_over = run(connection, broker.seal_usage("second", most=2))
 
-    assert first == again and first[0] == b"batch-1" and len(first) == 3
-    assert other[0] == b"batch-3" and len(other) == 2
-    assert run(connection, broker.seal_usage("batch-4")) == []
-    assert run(connection, broker.usage_sent("batch-1")) == 1
-    assert run(connection, broker.usage_sent("batch-3")) == 1
+    assert first == again == taken_over
+    assert len(first) == 3 and first[0].startswith(b"first.")
+    assert len(other) == 2 and other[0].startswith(b"second.")
+    for batch in (first, other):
+        assert run(connection, broker.usage_sent(batch[0].decode())) == 1
+    assert run(connection, broker.seal_usage("second")) == []
     assert connection.keys("servoir:queue:usage:*") == []
