@@ -13,7 +13,7 @@ import msgspec
 from chassis.errors import BadRequest, NotFound, ServoirError
 from chassis.rpc import registry_pb2 as pb
 from services.queue.client import Answer, QuarantinedItem, QueueView
-from services.registry.client import Modelinfo
+from services.registry.client import Modelinfo, parse_key
 
 RECT = {
     "region_attributes": {"label": "bicycle", "score": 0.9995},
@@ -155,6 +155,8 @@ class FakeRegistry:
 
     def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
         self._note("set_status", key, status, actor)
+        if not parse_key(key).rel_num:
+            raise BadRequest(f"not a whole key: {key}")
         return model(key, status=status)
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:

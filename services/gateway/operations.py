@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-ALWAYS = (500,)
+ALWAYS = (405, 500)
 READS = (503,)
 CHANGES = (400, 401, 403, 404, 409, 413, 415, 503)
 
