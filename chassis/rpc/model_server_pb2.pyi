@@ -7,12 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model_key", "items")
+    __slots__ = ("model_key", "items", "sender", "sent_at_s")
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    SENT_AT_S_FIELD_NUMBER: _ClassVar[int]
     model_key: str
     items: _containers.RepeatedCompositeFieldContainer[Item]
-    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ...) -> None: ...
+    sender: str
+    sent_at_s: float
+    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., sender: _Optional[str] = ..., sent_at_s: _Optional[float] = ...) -> None: ...
 
 class Item(_message.Message):
     __slots__ = ("id", "request_id", "task", "payload", "time_left_s")

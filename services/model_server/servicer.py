@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import grpc
 
 from chassis import logs
-from chassis.errors import BadRequest, ServoirError
+from chassis.errors import BadRequest, DeadlineExceeded, ServoirError
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
+from services.model_server.delays import Delays
 from services.model_server.memory import resident_bytes
 from services.model_server.metrics import count_batch
 from services.model_server.pipeline import Done, Work
@@ -24,13 +26,15 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+        self._delays = Delays()
 
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
             self._check(request, loaded)
-            works = [_work(item, arrived) for item in request.items]
+            sent = arrived - self._delays.delay_s(request.sender, request.sent_at_s, time.time())
+            works = [_work(item, sent) for item in request.items]
             done = loaded.pipeline.run(works, wanted=context.is_active)
             response = _response(request.items, done, loaded.pipeline.clock() - arrived)
         count_batch(done)
@@ -69,6 +73,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             "batch_answered",
             model_key=self._replica.modelinfo.key,
             request_ids=[item.request_id for item in items],
+            late=[item.request_id for item, came in zip(items, done, strict=True) if _was_late(came)],
             items=len(done),
             failed=sum(isinstance(item.answer, ServoirError) for item in done),
             decode_s=round(timings.decode_s, 6),
@@ -79,12 +84,19 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         )
 
 
-def _work(item: pb.Item, arrived: float) -> Work:
-    """Return *item* as the pipeline takes it; a ``time_left_s`` of 0 was not set, and NaN is no time at all."""
+def _was_late(came: Done) -> bool:
+    return isinstance(came.answer, DeadlineExceeded)
+
+
+def _work(item: pb.Item, sent: float) -> Work:
+    """Return *item*, sent at *sent* by our clock, as the pipeline takes it.
+
+    A ``time_left_s`` of 0 was not set, and NaN is no time at all.
+    """
     left = item.time_left_s
     if math.isnan(left):
         return Work(item.payload, item.task, -math.inf)
-    return Work(item.payload, item.task, arrived + left if left else math.inf)
+    return Work(item.payload, item.task, sent + left if left else math.inf)
 
 
 def _response(items: Sequence[pb.Item], done: Sequence[Done], total_s: float) -> pb.PredictResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 from chassis import logs
 from chassis.errors import DeadlineExceeded, ServoirError
@@ -16,6 +17,7 @@ from services.queue.replica import Replica
 
 log = logs.logger()
 _GRACE_S = 0.05
+_SENDER = uuid.uuid4().hex
 _LEAST_S = 0.0001  # on the wire 0 means that there is no deadline
 _PATIENCE = 3.0
 _PATIENCE_S = 0.25
@@ -82,6 +84,8 @@ class Batch:
     def _request(self, sent: list[Item]) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
+            sender=_SENDER,
+            sent_at_s=time.time(),
             items=[
                 pb.Item(
                     id=item.id,

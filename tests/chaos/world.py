@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -130,4 +131,5 @@ def _executions(line: str) -> Iterator[Executed]:
     if event.get("event") == "batch_answered":
         ended = datetime.fromisoformat(event["time"]).timestamp()
         began = ended - event["infer_s"] - event["postprocess_s"]
-        yield from (Executed(request_id, began) for request_id in event["request_ids"])
+        ran = Counter(event["request_ids"]) - Counter(event["late"])
+        yield from (Executed(request_id, began) for request_id in ran.elements())
