@@ -5,7 +5,7 @@ BIN := .venv/bin
 LINES ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: bench help up down status logs doctor install test test-quick check format proto lock clean
+.PHONY: bench help up down status logs doctor install test test-quick test-gpu chaos bench check format proto lock clean
 
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -35,6 +35,12 @@ test: install  ## everything but what needs a GPU, a Docker engine, or hours
 
 test-quick: install  ## what takes seconds
 	$(BIN)/pytest -m "not slow and not chaos_long and not compose and not gpu"
+
+test-gpu: install  ## what needs an NVIDIA GPU
+	$(BIN)/pytest -m gpu
+
+chaos: install  ## break a suite under load FAULTS=1000 times, check its promises; SEED=<n> replays a run
+	$(BIN)/python -m tests.chaos.run --faults $(or $(FAULTS),1000) $(if $(SEED),--seed $(SEED))
 
 ##@ Speed
 bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/

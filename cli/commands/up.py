@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -69,12 +71,21 @@ def _answered_at_last(suite: Suite, photograph: Path) -> None:
 
 
 def _say_what_next(plan: Plan) -> None:
-    command = f"curl -F image=@picture.jpg {plan.url}/api/vision/v3/predict/bbox"
-    console.print(f"  ask it:    {command}")
-    console.print("             servoir predict picture.jpg")
-    console.print("  look:      servoir status, servoir logs --follow (make status, make logs)")
-    console.print("  stop it:   servoir down (make down)")
+    command = _as_called()
+    console.print(f"  ask it:    curl -F image=@picture.jpg {plan.url}/api/vision/v3/predict/bbox")
+    console.print(f"             {command} predict picture.jpg")
+    console.print(f"  look:      {command} status, {command} logs --follow (make status, make logs)")
+    console.print(f"  stop it:   {command} down (make down)")
     console.print(f"  its data:  {plan.settings.home}")
+
+
+def _as_called() -> str:
+    """Return how this command is called from here: by its name where that is on PATH, else by its path."""
+    ours = Path(sys.executable).parent / "servoir"
+    found = shutil.which("servoir")
+    if found and Path(found).resolve() == ours.resolve():
+        return "servoir"
+    return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
 
 
 COMMANDS = [up]
