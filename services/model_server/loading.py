@@ -65,6 +65,7 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
         concurrency=setting.concurrency,
         device_cap_bytes=settings.device_memory_cap or cap_of(model, settings),
         config=model.modelinfo.config,
+        float_images=model.modelinfo.task != "tensor" and model.modelinfo.config.get("dtype") != "uint8",
     )
     with machine.LowPriority():
         allocator.limit_arenas(max(2, machine.cores()))

@@ -54,6 +54,7 @@ class ImageReader:
         self._dtype = np.dtype(config.dtype or spec.dtype)
         if self._dtype not in (np.uint8, np.float32) or (inputs and spec.dtype != self._dtype):
             raise BadRequest(f"the model's input {spec.name!r} is {spec.dtype}; config gives {self._dtype}")
+        _check_shape(config, spec)
 
     def read(self, payload: bytes) -> Prepared:
         """Return an encoded image as the model's input; raises UnsupportedMedia and Undecodable."""
@@ -88,3 +89,14 @@ def _spec_of(name: str, inputs: Sequence[TensorSpec]) -> TensorSpec:
     if len(found) != 1:
         raise BadRequest(f"config.input {name!r}: the model's inputs are {', '.join(spec.name for spec in inputs)}")
     return found[0]
+
+
+def _check_shape(config: ImageInput, spec: TensorSpec) -> None:
+    """Raise BadRequest where pictures as *config* makes them do not fit what *spec* fixes of its shape."""
+    height, width = (None, None) if config.resize == "none" else (config.input_height, config.input_width)
+    given = (3, height, width) if config.layout == "nchw" else (height, width, 3)
+    taken = spec.shape[1:]
+    if len(taken) != 3 or any(None not in pair and pair[0] != pair[1] for pair in zip(given, taken, strict=True)):
+        raise BadRequest(
+            f"the model's input {spec.name!r} has the shape {list(spec.shape)}; config gives {list(given)}"
+        )

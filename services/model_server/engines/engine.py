@@ -26,12 +26,14 @@ class EngineOptions:
 
     *threads* serve one execution; *concurrency* executions run side by side. *device_cap_bytes* bounds what the
     framework takes on an accelerator; 0 leaves it unbounded. *config* is the model's own, of which only echo reads.
+    With *float_images* an engine may take uint8 images as floats where that loses nothing; its ``inputs`` say so.
     """
 
     threads: int = 1
     concurrency: int = 1
     device_cap_bytes: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
+    float_images: bool = False
 
 
 class Engine(Protocol):

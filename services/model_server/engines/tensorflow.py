@@ -146,8 +146,7 @@ def load(files: Sequence[Path], options: EngineOptions) -> TensorflowEngine:
 
     _prepare_process(tf, options)
     model_file = the_one_file(files, "saved_model.pb", ".keras", ".h5")
-    as_float = options.config.get("dtype") != "uint8"
     if model_file.name != "saved_model.pb":
-        return TensorflowEngine(tf, _of_keras_file(tf, model_file), as_float=as_float)
+        return TensorflowEngine(tf, _of_keras_file(tf, model_file), as_float=options.float_images)
     loaded, function = _of_saved_model(tf, model_file.parent)
-    return TensorflowEngine(tf, function, source=loaded, as_float=as_float)
+    return TensorflowEngine(tf, function, source=loaded, as_float=options.float_images)

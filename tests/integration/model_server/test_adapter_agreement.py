@@ -19,7 +19,7 @@ from services.registry.client import read_modelinfo
 from tests.model_folders import coco_folder, model_folder, ready_models, saved_model
 from tests.parts import absent
 
-OPTIONS = EngineOptions(threads=1, concurrency=2)
+OPTIONS = EngineOptions(threads=1, concurrency=2, float_images=True)
 
 
 class Model(NamedTuple):

@@ -57,9 +57,21 @@ def test_a_config_that_does_not_meet_the_engine_is_refused() -> None:
         adapter("ssd_mobilenet_v2", inputs=[image_spec()], input="other")
 
 
+def test_a_picture_that_would_not_fit_the_engines_shape_is_refused_at_once() -> None:
+    fixed = TensorSpec("image", np.dtype(np.uint8), (None, 513, 513, 3))
+    planes = TensorSpec("image", np.dtype(np.uint8), (1, 3, 300, 300))
+
+    for spec, config in ((fixed, {}), (planes, {}), (TensorSpec("x", np.dtype(np.uint8), (None, 4)), {})):
+        with pytest.raises(BadRequest, match="has the shape"):
+            adapter("ssd_mobilenet_v2", inputs=[spec], **config)
+    adapter("deeplabv3_mnv2", inputs=[fixed])
+    adapter("ssd_mobilenet_v2", inputs=[planes], layout="nchw")
+    adapter("ssd_mobilenet_v2", inputs=[fixed], resize="none")
+
+
 def test_normalisation_channels_and_layout_are_as_configured() -> None:
     inputs = [TensorSpec("x", np.dtype(np.float32), (None, 3, 48, 64))]
-    plain = adapter("ssd_mobilenet_v2", inputs=inputs, input_width=64, input_height=48)
+    plain = adapter("ssd_mobilenet_v2", input_width=64, input_height=48)
     turned = adapter(
         "ssd_mobilenet_v2",
         inputs=inputs,
@@ -70,7 +82,7 @@ def test_normalisation_channels_and_layout_are_as_configured() -> None:
         mean=[1, 2, 3],
         std=[2, 4, 8],
     )
-    rgb = plain.prepare(picture(64, 48), "bbox").tensors["x"]
+    rgb = plain.prepare(picture(64, 48), "bbox").tensors["image"]
 
     tensor = turned.prepare(picture(64, 48), "bbox").tensors["x"]
 

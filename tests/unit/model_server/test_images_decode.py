@@ -260,6 +260,7 @@ def test_a_jpeg_that_libjpeg_merely_grumbles_about_is_read_as_pillow_reads_it() 
     np.testing.assert_array_equal(decode(garbage).pixels, decode(payload).pixels)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]),
