@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from services.queue.answers import Answer
 from services.queue.operators import QuarantinedItem, QueueOperator, QueueView
+from services.queue.quotas import Claim, Quota, Standing, quota_for
 from services.queue.requests import QueueClient
 
-__all__ = ["Answer", "QuarantinedItem", "QueueClient", "QueueOperator", "QueueView"]
+__all__ = [
+    "Answer",
+    "Claim",
+    "QuarantinedItem",
+    "QueueClient",
+    "QueueOperator",
+    "QueueView",
+    "Quota",
+    "Standing",
+    "quota_for",
+]
