@@ -7,7 +7,19 @@ import time
 from flask import Flask, Response, g, request
 
 from chassis import logs
-from services.gateway import admin, health, instruments, models, openapi, page, problems, queues, usage, vision
+from services.gateway import (
+    admin,
+    health,
+    inference,
+    instruments,
+    models,
+    openapi,
+    page,
+    problems,
+    queues,
+    usage,
+    vision,
+)
 from services.gateway.cors import cors_headers
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.request_ids import request_id_of
@@ -25,7 +37,7 @@ def create_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
     resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3)
-    for blueprint in (*resources, health.blueprint, openapi.blueprint, page.blueprint):
+    for blueprint in (*resources, inference.blueprint, health.blueprint, openapi.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
     app.before_request(_begin)

@@ -77,11 +77,15 @@ def problem_response(
 ) -> Response:
     """Return the HTTP answer for *problem*."""
     response = Response(problem_json(problem, g.request_id, problems), problem.status, mimetype=PROBLEM_TYPE)
-    if retry_after_s is None and problem.status in (429, 503):
-        retry_after_s = _RETRY_S
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(retry_after_s)))
+    response.headers.update(retry_after(problem, retry_after_s))
     return response
+
+
+def retry_after(problem: Problem, retry_after_s: float | None) -> dict[str, str]:
+    """Return the header that says when to come back, where that makes sense."""
+    if retry_after_s is None and problem.status not in (429, 503):
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(retry_after_s or _RETRY_S)))}
 
 
 def _told(error: ServoirError) -> Response:

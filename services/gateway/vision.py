@@ -87,7 +87,7 @@ def predict_v2(task: str = "bbox") -> Response:
 
 def _predict(task: str, version: int) -> Response:
     gateway, about, asked = parts(), g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
-    timeout_s = _asked_timeout_s(asked, gateway.settings.max_predict_timeout_s)
+    timeout_s = asked_timeout_s(asked, gateway.settings.max_predict_timeout_s)
     idempotency_key = _idempotency_key(asked)
     form = read_form(asked, gateway.clock, gateway.settings)
     model = gateway.models.find(_key(form, asked), task)
@@ -120,8 +120,8 @@ def _key(form: Form, request: Request) -> str | None:
     return form.fields.get("q") or request.args.get("q") or None
 
 
-def _asked_timeout_s(request: Request, longest_s: float) -> float | None:
-    """Return the deadline that the request asks for, None where it asks for none."""
+def asked_timeout_s(request: Request, longest_s: float) -> float | None:
+    """Return the deadline that *request* asks for, None where it asks for none; BadRequest above *longest_s*."""
     text = request.environ.get("HTTP_X_REQUEST_TIMEOUT_S")
     if text is None:
         return None

@@ -1,0 +1,234 @@
+"""The Open Inference Protocol (KServe V2) over REST, with the extensions of Triton's clients: ``/v2``.
+
+A model is called ``<org>-<problem>`` in the version ``<rel>``, or by its full key. A model of images takes one BYTES
+tensor ``image`` of encoded files, [N,1]; what it gives are its own tensors. Items are queued one by one, and join in
+batches with those of other callers. Errors are ``{"error": text}``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, g, request
+from google.protobuf.message import DecodeError
+from werkzeug.exceptions import HTTPException
+
+from chassis.errors import BadRequest, DeadlineExceeded, ModelFailed, ServoirError
+from chassis.inference import join, split
+from chassis.rpc import inference_pb2 as pb
+from services.gateway import signatures
+from services.gateway.models import json_response
+from services.gateway.operations import Query, operation
+from services.gateway.parts import parts
+from services.gateway.predictions import answered_problem
+from services.gateway.problems import Problem, bug_problem, http_problem, problem_of, retry_after
+from services.gateway.rest_tensors import Asked, InferRequest, InferResponse, read_request, write_response
+from services.gateway.uploads import read_body
+from services.gateway.vision import asked_timeout_s
+from services.queue.client import Answer
+from services.registry.client import Modelinfo
+
+blueprint = Blueprint("inference", __name__, url_prefix="/v2")
+TAG = "Open Inference Protocol"
+EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration", "statistics")
+_HEADER_BYTES = "Inference-Header-Content-Length"
+_PROBLEMS = (400, 404, 408, 413, 415, 422, 429, 503, 504)
+
+
+class Server(msgspec.Struct):
+    """What this server is."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class Error(msgspec.Struct):
+    """Why there is no answer."""
+
+    error: str
+
+
+@blueprint.get("")
+@operation(TAG, Server)
+def server() -> Response:
+    """Say what this server is."""
+    return json_response(Server("servoir", "3", EXTENSIONS))
+
+
+@blueprint.get("/health/live")
+@operation(TAG, "text/plain")
+def live() -> Response:
+    """Say that the process answers."""
+    return Response(mimetype="text/plain")
+
+
+@blueprint.get("/health/ready")
+@operation(TAG, "text/plain", problems=(503,))
+def ready() -> Response:
+    """Say whether requests can be taken."""
+    return Response(status=200 if parts().queue.ready() else 503, mimetype="text/plain")
+
+
+@blueprint.get("/models/<name>")
+@blueprint.get("/models/<name>/versions/<version>")
+@operation(TAG, signatures.Metadata, problems=_PROBLEMS)
+def metadata(name: str, version: str = "") -> Response:
+    """Describe a model's tensors, the batch's axis first."""
+    model = find(name, version)
+    return json_response(signatures.metadata(name, model, _signature(model)))
+
+
+@blueprint.get("/models/<name>/config")
+@blueprint.get("/models/<name>/versions/<version>/config")
+@operation(TAG, signatures.Config, problems=_PROBLEMS)
+def config(name: str, version: str = "") -> Response:
+    """Describe a model as Triton's clients want it: without the batch's axis."""
+    model = find(name, version)
+    return json_response(signatures.config(name, model, _signature(model), most=parts().settings.max_images))
+
+
+@blueprint.get("/models/<name>/ready")
+@blueprint.get("/models/<name>/versions/<version>/ready")
+@operation(TAG, "text/plain", problems=_PROBLEMS)
+def model_ready(name: str, version: str = "") -> Response:
+    """Say whether a model is being served."""
+    served = {view.model for view in parts().operator.overview() if view.replicas}
+    return Response(status=200 if find(name, version).key in served else 503, mimetype="text/plain")
+
+
+@blueprint.post("/models/<name>/infer")
+@blueprint.post("/models/<name>/versions/<version>/infer")
+@operation(
+    TAG,
+    InferResponse,
+    problems=_PROBLEMS,
+    takes=InferRequest,
+    query=(Query(_HEADER_BYTES, "Length of the JSON where binary tensors follow it", "integer", "header"),),
+)
+def infer(name: str, version: str = "") -> Response:
+    """Run a model on tensors, in JSON or behind it; all items are answered, or the request fails as a whole."""
+    gateway = parts()
+    timeout_s = asked_timeout_s(request, gateway.settings.max_predict_timeout_s)
+    body = read_body(request, gateway.clock, max_bytes=gateway.settings.max_upload_bytes)
+    asked = read_request(body, _header_bytes())
+    model = find(name, version)
+    g.model_key = model.key
+    asked.request.model_name, asked.request.model_version = name, model.rel_num
+    timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
+    response = join([_read(answer) for answer in _run(model, asked.request, timeout_s)])
+    return _answer(response, asked)
+
+
+@blueprint.get("/models/stats")
+@blueprint.get("/models/<name>/stats")
+@blueprint.get("/models/<name>/versions/<version>/stats")
+@operation(TAG, signatures.Statistics, problems=_PROBLEMS)
+def statistics(name: str = "", version: str = "") -> Response:
+    """Count what the models have answered, over all gateways, as far as usage has been written."""
+    gateway = parts()
+    models = [find(name, version)] if name else gateway.models.models()
+    rows = {row.group["model"]: row for row in gateway.registry.usage(by="model")}
+    return json_response(signatures.Statistics([signatures.statistics(model, rows.get(model.key)) for model in models]))
+
+
+@blueprint.post("/repository/index")
+@operation(TAG, (signatures.Indexed,), problems=(503,))
+def index() -> Response:
+    """List the models."""
+    served = {view.model for view in parts().operator.overview() if view.replicas}
+    models = [model for model in parts().models.models() if model.status != "retired"]
+    return json_response([signatures.indexed(model, served=model.key in served) for model in models])
+
+
+@blueprint.post("/repository/models/<name>/<any(load, unload):move>")
+@operation(TAG, "text/plain", problems=(400, 404, 503))
+def move_model(name: str, move: str) -> Response:
+    """Refuse: a model server is started and ended by its operator, never by a client."""
+    find(name, "")
+    raise BadRequest(f"models do not {move} on a client's call: their servers are started and ended by the operator")
+
+
+def find(name: str, version: str) -> Modelinfo:
+    """Return the model called *name* in *version*; without one, the newest release."""
+    key = name if not version or (name.endswith(f"-{version}") and name.count("-") == 2) else f"{name}-{version}"
+    return parts().models.find(key, "tensor")
+
+
+def _header_bytes() -> int | None:
+    text = request.headers.get(_HEADER_BYTES)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(f"{_HEADER_BYTES}: a number of bytes")
+    return int(text[:12])
+
+
+def _run(model: Modelinfo, message: pb.ModelInferRequest, timeout_s: float) -> list[Answer]:
+    gateway = parts()
+    singles = split(message, most=gateway.settings.max_images)
+    left_s = timeout_s - (time.monotonic() - g.started)
+    if left_s <= 0:
+        raise DeadlineExceeded("the deadline passed while the body arrived")
+    payloads = [single.SerializeToString() for single in singles]
+    return gateway.queue.predict(
+        payloads, model_key=model.key, task="tensor", request_id=g.request_id, timeout_s=left_s
+    )
+
+
+class _Failed(Exception):
+    """An item that was not predicted."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def _read(answer: Answer) -> pb.ModelInferResponse:
+    if answer.status != 200:
+        raise _Failed(answered_problem(answer))
+    try:
+        return pb.ModelInferResponse.FromString(answer.body)
+    except DecodeError as error:
+        raise ModelFailed("the model gave an answer that cannot be read") from error
+
+
+def _answer(response: pb.ModelInferResponse, asked: Asked) -> Response:
+    body, header_bytes = write_response(response, asked)
+    answer = Response(body, mimetype="application/json" if header_bytes is None else "application/octet-stream")
+    if header_bytes is not None:
+        answer.headers[_HEADER_BYTES] = str(header_bytes)
+    return answer
+
+
+def _signature(model: Modelinfo) -> signatures.Signature:
+    def probe(message: pb.ModelInferRequest) -> pb.ModelInferResponse:
+        return _read(_run(model, message, parts().settings.predict_timeout_s)[0])
+
+    return signatures.signature_of(model, probe)
+
+
+def _error(problem: Problem, retry_after_s: float | None = None) -> Response:
+    response = json_response(Error(problem.detail), problem.status)
+    response.headers.update(retry_after(problem, retry_after_s))
+    return response
+
+
+def _told(error: ServoirError) -> Response:
+    return _error(problem_of(error), error.retry_after_s)
+
+
+def _failed(error: _Failed) -> Response:
+    return _error(error.problem)
+
+
+def _http(error: HTTPException) -> Any:
+    return _error(http_problem(error.code or 500))
+
+
+blueprint.register_error_handler(ServoirError, _told)
+blueprint.register_error_handler(_Failed, _failed)
+blueprint.register_error_handler(HTTPException, _http)
+blueprint.register_error_handler(Exception, lambda error: _error(bug_problem(error)))
