@@ -19,7 +19,7 @@ GUIDE = (Path(__file__).parents[3] / "docs" / "adapters.md").read_text()
 
 
 def shown(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    found = re.search(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    found = re.search(r"```python\n(\"\"\".*?)```", GUIDE, re.DOTALL)
     assert found is not None
     module = types.ModuleType("row_boxes")
     monkeypatch.setitem(sys.modules, "row_boxes", module)  # where its annotations are looked up
