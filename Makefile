@@ -3,9 +3,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 LINES ?= 100
+URL ?= http://127.0.0.1:8080
+USERS ?= 20
+TIME ?= 60s
+SHAPE ?= steady
+HOME_FOLDER = $${SERVOIR_HOME:-$$HOME/.local/share/servoir}
 
 .DEFAULT_GOAL := help
-.PHONY: bench help up down status logs doctor install test test-quick test-gpu chaos bench check format proto lock clean
+.PHONY: help up down status logs doctor install test test-quick test-gpu chaos bench loadtest check format proto lock clean
 
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -45,6 +50,10 @@ chaos: install  ## break a suite under load FAULTS=1000 times, check its promise
 ##@ Speed
 bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/
 	$(BIN)/python -m loadtests.bench $(if $(QUICK),--quick) $(if $(PICTURES),--pictures $(PICTURES)) --out out
+
+loadtest: install  ## users like ours for a minute on the suite that runs (URL=, USERS=, TIME=, SHAPE=); out/loadtest.html
+	$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary --host $(URL) --shape $(SHAPE) --users $(USERS) \
+	  --run-time $(TIME) --admin-token "$$(cat $(HOME_FOLDER)/run/admin_token 2>/dev/null)"
 
 ##@ The code
 install:  ## make .venv from requirements.lock, if the lock has changed

@@ -23,7 +23,7 @@ import msgspec
 
 from loadtests.bench.arrivals import poisson
 from loadtests.bench.figures import NO_ANSWER, Seen
-from loadtests.bench.http import read_answer, upload
+from loadtests.http import form, read_answer, upload
 
 _RECEIVE_BYTES = 256 * 1024
 _SEND_BUFFER_BYTES = 1024 * 1024
@@ -225,8 +225,8 @@ class Generator:
 def _requests(order: Order) -> Iterator[Request]:
     for picture in order.pictures:
         path = Path(picture.file)
-        content = path.read_bytes()
-        sent = upload(order.address, order.path, path.name, content, copies=order.copies, headers=order.headers)
+        body = form(path.name, path.read_bytes(), copies=order.copies)
+        sent = upload(order.address, order.path, body, order.headers)
         yield Request(memoryview(sent), picture.expected.encode())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _BOUNDARY = b"servoir-bench-boundary"
+CONTENT_TYPE = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 
@@ -17,10 +18,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def upload(
-    host: str, path: str, filename: str, content: bytes, *, copies: int = 1, headers: Mapping[str, str] | None = None
-) -> bytes:
-    """Return the bytes of a POST of a picture (*copies* of it) as multipart/form-data, on a connection that is kept."""
+def form(filename: str, content: bytes, *, copies: int = 1) -> bytes:
+    """Return a body of CONTENT_TYPE that holds a picture (*copies* of it) as ``image``."""
     part = [
         b"--" + _BOUNDARY + b"\r\n",
         f'Content-Disposition: form-data; name="image"; filename="{filename}"\r\n'.encode(),
@@ -28,9 +27,12 @@ def upload(
         content,
         b"\r\n",
     ]
-    body = b"".join([*part * copies, b"--" + _BOUNDARY + b"--\r\n"])
-    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
-    lines.append(f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}")
+    return b"".join([*part * copies, b"--" + _BOUNDARY + b"--\r\n"])
+
+
+def upload(host: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return the bytes of a POST of the form *body*, on a connection that is kept."""
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", f"Content-Type: {CONTENT_TYPE}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 

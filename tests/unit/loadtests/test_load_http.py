@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.bench.http import Answer, read_answer, upload
+from loadtests.http import Answer, form, read_answer, upload
 
 ANSWER = b'HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 11\r\nX-Request-Id: r\r\n\r\n{"ok":true}'
 
 
 def test_an_upload_is_a_multipart_body_of_the_length_that_it_says() -> None:
-    sent = upload("h:1", "/p?q=a-b-1", "a.jpg", b"\xff\xd8\r\n--x", copies=2, headers={"X-Request-Timeout-S": "1"})
+    sent = upload("h:1", "/p?q=a-b-1", form("a.jpg", b"\xff\xd8\r\n--x", copies=2), {"X-Request-Timeout-S": "1"})
 
     head, _, body = sent.partition(b"\r\n\r\n")
     line, *headers = head.decode().split("\r\n")
