@@ -54,6 +54,7 @@ class Feeder:
         self._suspects = 0
         self._suspect_at_s = 0.0
         self._published: Plan | None = None
+        self._refused: dict[str, int] | None = None
         self._served_s = time.monotonic()
         self.retired = False
         """Whether it has ended, because nobody serves the model."""
@@ -134,7 +135,7 @@ class Feeder:
         reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
         if reply[0] == b"held":
             return False
-        self.token, self._published = token, None
+        self.token, self._published, self._refused = token, None, None
         self._suspects, self._suspect_at_s = 1, 0.0
         metrics.REDELIVERIES.labels(self.model).inc(reply[1])
         log.info("model_owned", model=self.model, taken_over=reply[1])
@@ -273,7 +274,12 @@ class Feeder:
             return
         late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
         metrics.LATE.labels(self.model).inc(late_interactive + late_batch)
-        metrics.show(self.model, broker.read_view(view))
+        seen = broker.read_view(view)
+        metrics.show(self.model, seen)
+        refused = seen.get("refused", {})
+        if self._refused is not None:
+            metrics.count_refusals(self.model, self._refused, refused)
+        self._refused = refused
         usable = sum(replica.usable for replica in self._replicas.values())
         metrics.REPLICAS.labels(self.model, "live").set(len(self._replicas))
         metrics.REPLICAS.labels(self.model, "usable").set(usable)

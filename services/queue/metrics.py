@@ -23,7 +23,7 @@ BATCH = Histogram("servoir_queue_batch_items", "Items in a batch that ran", _MOD
 WAIT = Histogram("servoir_queue_wait_seconds", "From acceptance to the claim", _BOTH, buckets=SECONDS_BUCKETS)
 SERVICE = Histogram("servoir_queue_service_seconds", "A batch at its server", _MODEL, buckets=SECONDS_BUCKETS)
 ANSWERS = Counter("servoir_queue_answers_total", "Items answered by this dispatcher", [*_BOTH, "status"])
-REFUSALS = Gauge("servoir_queue_refusals", "Items refused at the door since the queue began", [*_BOTH, "reason"])
+REFUSALS = Counter("servoir_queue_refusals_total", "Requests refused at the door", [*_BOTH, "reason"])
 RETRIES = Counter("servoir_queue_retries_total", "Items given back after a server failed", _MODEL)
 REDELIVERIES = Counter("servoir_queue_redeliveries_total", "Items taken over from another dispatcher", _MODEL)
 LATE = Counter("servoir_queue_late_total", "Items answered 504 without having run", _MODEL)
@@ -40,6 +40,10 @@ def show(model: str, view: Mapping[str, Any]) -> None:
     BYTES.labels(model).set(view["bytes"])
     QUARANTINED.labels(model).set(view["quarantined"])
     USAGE_WAITING.set(view["usage_waiting"])
-    for what, count in view.get("refused", {}).items():
+
+
+def count_refusals(model: str, before: Mapping[str, int], now: Mapping[str, int]) -> None:
+    """Count what was refused between two sweeps; Redis has the sums by ``<class>:<reason>``."""
+    for what, count in now.items():
         priority, _, reason = what.partition(":")
-        REFUSALS.labels(model, priority, reason).set(count)
+        REFUSALS.labels(model, priority, reason).inc(max(0, count - before.get(what, 0)))

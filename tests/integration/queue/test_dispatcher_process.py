@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import urllib.request
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import redis
 
+from chassis.errors import TooBusy
 from chassis.settings import environment
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, lease, prediction_of
@@ -53,6 +55,10 @@ def test_operators_see_what_happens(
             return str(page.read().decode())
 
     wait_until(lambda: f'servoir_queue_quarantined_items{{model="{MODEL}"}} 1.0' in shown(), what="a sweep")
+    with contextlib.suppress(TooBusy):
+        ask(client, b"hopeless", timeout_s=0.001)
+    refused = f'servoir_queue_refusals_total{{model="{MODEL}",priority="interactive",reason="deadline"}} 1.0'
+    wait_until(lambda: refused in shown(), what="a refusal that is counted")
     for line in (
         f'servoir_queue_answers_total{{model="{MODEL}",priority="interactive",status="200"}} 1.0',
         f'servoir_queue_answers_total{{model="{MODEL}",priority="interactive",status="422"}} 1.0',
