@@ -6,15 +6,15 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import Literal
 
-import msgspec
 import psutil
 
 from chassis.settings import BadSettings, parse_bytes
-from cli import leftovers, ports
+from cli import leftovers, own_redis, ports
 from cli.errors import Stop
+from cli.findings import Finding, clock, mongodb_version
 from cli.output import readable_bytes
 from cli.programs import programs
 from cli.suite import Suite
@@ -22,16 +22,6 @@ from embedded import Missing, mongod, nginx, valkey
 
 _LEAST_DISK_BYTES = 2 * 2**30
 _LEAST_OPEN_FILES = 1024
-_LEAST_MONGOD = (6, 0)
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one examination."""
-
-    what: str
-    verdict: Literal["ok", "warning", "wrong"]
-    found: str
-    advice: str = ""
 
 
 def examine(suite: Suite) -> Iterator[Finding]:
@@ -39,7 +29,8 @@ def examine(suite: Suite) -> Iterator[Finding]:
     for examination in (
         _python,
         _configuration,
-        _mongod,
+        _mongodb,
+        _redis,
         _servers,
         _ports,
         _disk,
@@ -68,9 +59,9 @@ def _configuration(suite: Suite) -> Iterator[Finding]:
         yield Finding("configuration", "ok", f"{suite.settings.config}, {len(models)} models")
 
 
-def _mongod(suite: Suite) -> Iterator[Finding]:
-    if suite.settings.mongo_url:
-        yield Finding("MongoDB", "ok", "one of your own")
+def _mongodb(suite: Suite) -> Iterator[Finding]:
+    if url := suite.settings.mongo_url:
+        yield from _own_mongodb(url)
         return
     try:
         binary = mongod.binary(suite.settings.mongod)
@@ -79,9 +70,36 @@ def _mongod(suite: Suite) -> Iterator[Finding]:
         return
     said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
     version = next((word.removeprefix("v") for word in said if word.startswith("v") and word[1:2].isdigit()), "0.0")
-    new_enough = tuple(int(part) for part in version.split(".")[:2]) >= _LEAST_MONGOD
-    advice = "" if new_enough else "Install MongoDB 6.0 or newer, or name another binary with SERVOIR_MONGOD."
-    yield Finding("MongoDB", "ok" if new_enough else "wrong", f"{version} at {binary}", advice)
+    yield mongodb_version(version, f"at {binary}", "Install a newer one, or name another binary with SERVOIR_MONGOD.")
+
+
+def _own_mongodb(url: str) -> Iterator[Finding]:
+    try:
+        version, set_name, theirs_s = mongod.describe(url)
+    except TimeoutError as error:
+        yield Finding("MongoDB", "wrong", str(error), "Start it, or correct SERVOIR_MONGO_URL.")
+        return
+    yield mongodb_version(version, "at SERVOIR_MONGO_URL", "Upgrade it: 7.0 and 8.0 are supported by its makers.")
+    if not set_name:
+        advice = "Make it a replica set, of one node at least: start it with --replSet, then rs.initiate()."
+        yield Finding("MongoDB", "wrong", "is no replica set", advice)
+    yield clock("MongoDB", theirs_s, time.time())
+
+
+def _redis(suite: Suite) -> Iterator[Finding]:
+    """Look at a Redis of the operator's own; the one that is started here is set up right."""
+    if not (url := suite.settings.redis_url):
+        return
+    try:
+        append_only = own_redis.ask(url, "CONFIG", "GET", "appendonly")[1:] == ["yes"]
+        seconds, microseconds = own_redis.ask(url, "TIME")
+    except (own_redis.NoAnswer, ValueError) as error:
+        yield Finding("Redis", "wrong", str(error), "Start it, or correct SERVOIR_REDIS_URL.")
+        return
+    advice = "" if append_only else "Set `appendonly yes`, or accepted requests are lost when it dies."
+    found = "keeps an append-only file" if append_only else "keeps no append-only file"
+    yield Finding("Redis", "ok" if append_only else "wrong", found, advice)
+    yield clock("Redis", int(seconds) + int(microseconds) / 1e6, time.time())
 
 
 def _servers(suite: Suite) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
@@ -112,3 +113,19 @@ def _ask_to_initiate(client: pymongo.MongoClient[dict[str, object]], config: dic
     except OperationFailure as error:
         if error.code != _ALREADY_INITIALIZED:
             raise
+
+
+def describe(url: str, *, timeout_s: float = 3.0) -> tuple[str, str, float]:
+    """Return the version, the replica set's name (empty: none) and the clock (Unix seconds) of the MongoDB at *url*.
+
+    Raises TimeoutError where it does not answer, or not to this user.
+    """
+    try:
+        with pymongo.MongoClient[dict[str, object]](
+            url, serverSelectionTimeoutMS=int(timeout_s * 1000), tz_aware=True
+        ) as client:
+            told: dict[str, Any] = client.admin.command("hello")
+            version = str(client.admin.command("buildInfo")["version"])
+    except PyMongoError as error:
+        raise TimeoutError(f"the MongoDB of SERVOIR_MONGO_URL does not answer: {error}") from error
+    return version, str(told.get("setName", "")), told["localTime"].timestamp()
