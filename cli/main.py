@@ -25,6 +25,9 @@ class _Group(click.Group):
         except Stop as stop:
             print_problem(stop.problem, stop.advice)
             sys.exit(stop.code)
+        except PermissionError as error:
+            print_problem(f"no permission: {error.filename}", "Choose a SERVOIR_HOME that this user may write to.")
+            sys.exit(Exit.FAILED)
         except BadSettings as error:
             print_problem(str(error), "Correct these variables, or the `settings:` and `ports:` of servoir.yaml.")
             sys.exit(Exit.FAILED)

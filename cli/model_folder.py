@@ -46,6 +46,12 @@ def read_model_folder(path: Path) -> ModelFolder:
     return ModelFolder(path, key, {**modelinfo, "files": [_measured(path, file["path"]) for file in named]})
 
 
+def sha256_of(path: Path) -> str:
+    """Return the file's sha256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _description(path: Path) -> Path:
     if not path.is_dir():
         raise Stop(f"no such folder: {path}", "A model is a folder that holds <org>-<problem>-<rel>.yaml.")
@@ -85,6 +91,4 @@ def _fault(folder: Path, told: dict[str, Any]) -> str:
 
 
 def _measured(folder: Path, name: str) -> dict[str, Any]:
-    with (folder / name).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": name, "bytes": (folder / name).stat().st_size, "sha256": sha256}
+    return {"path": name, "bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}

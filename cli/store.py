@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from cli.model_folder import ModelFolder, read_model_folder
+from cli.errors import Exit, Stop
+from cli.model_folder import ModelFolder, read_model_folder, sha256_of
 
 
 class Store:
@@ -32,7 +33,18 @@ class Store:
         return read_model_folder(self.folder(key)) if self.folder(key).exists() else None
 
     def add(self, model: ModelFolder) -> Path:
-        """Store *model* and return its folder here; one that is here already under its key is replaced."""
+        """Store *model* and return its folder here; raises Stop where another is here under its key.
+
+        The same again is a no-op.
+        """
+        target = self.folder(model.key)
+        if stored := self.find(model.key):
+            if stored.modelinfo == model.modelinfo:
+                return target
+            problem = f"{model.key} has changed since it was stored in {target}"
+            raise Stop(
+                problem, "Give what is new another rel_num: a published model does not change.", code=Exit.REFUSED
+            )
         self._models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._models, prefix=".adding-") as unfinished:
             made = Path(unfinished) / model.key
@@ -42,16 +54,13 @@ class Store:
                 _link(self._keep(model.path / file["path"], file["sha256"]), link)
             text = yaml.safe_dump(model.modelinfo, sort_keys=False, allow_unicode=True)
             (made / f"{model.key}.yaml").write_text(text, encoding="utf-8")
-            target = self.folder(model.key)
-            if target.exists():
-                target.rename(Path(unfinished) / "replaced")
             made.rename(target)
         return target
 
     def _keep(self, file: Path, sha256: str) -> Path:
-        """Return where the content of *file* is in the store, copied first where it is not there yet."""
+        """Return where the content of *file* is in the store, copied first where it is not there, or is damaged."""
         kept = self._files / sha256[:2] / sha256
-        if not kept.exists():
+        if not kept.exists() or sha256_of(kept) != sha256:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
                 copy = Path(shutil.copyfile(file, Path(folder) / sha256))

@@ -97,4 +97,6 @@ def _shortened(line: str) -> str:
 
 
 def _advice(supervisor: Supervisor, name: str) -> str:
-    return f"Its whole log: {supervisor.log_file(name)}. `servoir doctor` looks for common causes."
+    return (
+        f"Its whole log: {supervisor.log_file(name)}. `servoir doctor` looks for causes; `servoir down` stops the rest."
+    )
