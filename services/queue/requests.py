@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from chassis.errors import BadRequest, Conflict, ServoirError, TooBusy, Unavailable
 from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
@@ -74,37 +76,40 @@ class QueueClient:
         (no model server, or Redis is away), Conflict (the idempotency key came with another request before). Also
         raises Unavailable where Redis went away before any answer came: whether it runs is unknown then.
         """
-        if priority not in broker.CLASSES:
-            raise BadRequest(f"no such priority: {priority} (there are {', '.join(broker.CLASSES)})")
+        self._check(priority, weight)
         if not payloads:
             return []
+        deadline_s = time.monotonic() + timeout_s
+        waiting = self._replies.expect(len(payloads))
+        about = Meta(
+            request_id=request_id,
+            client=client_id,
+            model=model_key,
+            task=task,
+            priority=priority,
+            to=self._replies.key,
+            request=waiting.number,
+            index=0,
+            size=0,
+            idem=broker.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else "",
+        )
+        items = [(replace(about, index=place, size=len(payload)), payload) for place, payload in enumerate(payloads)]
+        try:
+            ids = self._enqueue(items, deadline_s, weight)
+            return self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
+        finally:
+            self._replies.forget(waiting)
+
+    def _check(self, priority: str, weight: float) -> None:
+        """Raise what is known without asking Redis."""
+        if not 0 < weight < float("inf"):
+            raise BadRequest(f"not a weight: {weight}")
+        if priority not in broker.CLASSES:
+            raise BadRequest(f"no such priority: {priority} (there are {', '.join(broker.CLASSES)})")
         if self._replies.waiting >= self._max_waiting:
             raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
         if self._replies.lost:
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-        deadline_s = time.monotonic() + timeout_s
-        waiting = self._replies.expect(len(payloads))
-        idem = _digest(client_id, idempotency_key) if idempotency_key else ""
-        metas = [
-            Meta(
-                request_id=request_id,
-                client=client_id,
-                model=model_key,
-                task=task,
-                priority=priority,
-                to=self._replies.key,
-                request=waiting.number,
-                index=index,
-                size=len(payload),
-                idem=broker.idempotency_key(idem) if idem else "",
-            )
-            for index, payload in enumerate(payloads)
-        ]
-        try:
-            ids = self._enqueue(list(zip(metas, payloads, strict=True)), deadline_s, weight)
-            return self._answers(waiting, metas, ids, deadline_s)
-        finally:
-            self._replies.forget(waiting)
 
     # -- in ----------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import os
 import pytest
 import redis
 
-from chassis.errors import BadRequest, Unavailable
+from chassis.errors import BadRequest, TooBusy, Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
-from tests.integration.queue.asking import ask, at_once, planned
+from tests.integration.queue.asking import ask, at_once, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import wait_until
 
@@ -81,9 +81,35 @@ def test_without_a_model_server_it_says_when_to_come_back(
     assert QueueOperator(redis_url).overview()[0].refused == {"interactive:no_replica": 1}
 
 
-def test_an_unknown_priority_is_refused(client: QueueClient) -> None:
+def test_an_unknown_priority_or_weight_is_refused(client: QueueClient) -> None:
     with pytest.raises(BadRequest, match="no such priority: urgent"):
         ask(client, b"x", priority="urgent")
+    with pytest.raises(BadRequest, match="not a weight: 0"):
+        ask(client, b"x", weight=0)
+
+
+def test_a_request_of_nothing_is_answered_with_nothing(client: QueueClient) -> None:
+    assert ask(client) == []
+
+
+def test_a_gateway_lets_only_so_many_wait(
+    redis_url: str, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address))
+    start_dispatcher()
+    planned(redis_url)
+    gateway = QueueClient(redis_url, max_waiting=1)
+    gateway.start()
+    [first] = at_once(gateway, [b"x"])
+    wait_until(lambda: depth(redis_url) == 1, what="one that waits")
+
+    with pytest.raises(TooBusy, match="too many requests wait"):
+        ask(gateway, b"y")
+
+    assert first.result()[0].status == 200
+    gateway.close()
+    slow.stop()
 
 
 def test_two_models_are_served_apart(
