@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chassis.errors import BadRequest, NotFound, ServoirError
+from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
 from services.queue.client import Answer, QuarantinedItem, QueueView
 from services.registry.client import Modelinfo, parse_key
@@ -43,6 +44,15 @@ def problem(title: str, detail: str) -> bytes:
     return msgspec.json.encode({"title": title, "detail": detail})
 
 
+def tensors(payload: bytes) -> Answer:
+    """Answer a request of the Open Inference Protocol with how long it was."""
+    asked = inference_pb2.ModelInferRequest.FromString(payload)
+    told = inference_pb2.ModelInferResponse(id=asked.id, model_name=asked.model_name, model_version=asked.model_version)
+    told.outputs.add(name="length", datatype="INT32", shape=[1])
+    told.raw_output_contents.append(struct.pack("<i", len(payload)))
+    return answer(body=told.SerializeToString())
+
+
 class FakeQueue:
     """Answers each payload with what *answer_to* says, and remembers the calls."""
 
@@ -66,7 +76,7 @@ class FakeQueue:
             raise self.refusal or self.away or AssertionError
         if self.gate:
             self.gate.wait(30)
-        return [self.answer_to(payload) for payload in payloads]
+        return [tensors(payload) if how["task"] == "tensor" else self.answer_to(payload) for payload in payloads]
 
 
 class FakeOperator:

@@ -66,7 +66,7 @@ def live() -> Response:
 
 
 @blueprint.get("/health/ready")
-@operation(TAG, "text/plain", problems=(503,))
+@operation(TAG, "text/plain", also=(503,))
 def ready() -> Response:
     """Say whether requests can be taken."""
     return Response(status=200 if parts().queue.ready() else 503, mimetype="text/plain")
@@ -74,7 +74,7 @@ def ready() -> Response:
 
 @blueprint.get("/models/<name>")
 @blueprint.get("/models/<name>/versions/<version>")
-@operation(TAG, signatures.Metadata, problems=_PROBLEMS)
+@operation(TAG, signatures.Metadata, problems=_PROBLEMS, error=Error)
 def metadata(name: str, version: str = "") -> Response:
     """Describe a model's tensors, the batch's axis first."""
     model = find(name, version)
@@ -83,7 +83,7 @@ def metadata(name: str, version: str = "") -> Response:
 
 @blueprint.get("/models/<name>/config")
 @blueprint.get("/models/<name>/versions/<version>/config")
-@operation(TAG, signatures.Config, problems=_PROBLEMS)
+@operation(TAG, signatures.Config, problems=_PROBLEMS, error=Error)
 def config(name: str, version: str = "") -> Response:
     """Describe a model as Triton's clients want it: without the batch's axis."""
     model = find(name, version)
@@ -92,7 +92,7 @@ def config(name: str, version: str = "") -> Response:
 
 @blueprint.get("/models/<name>/ready")
 @blueprint.get("/models/<name>/versions/<version>/ready")
-@operation(TAG, "text/plain", problems=_PROBLEMS)
+@operation(TAG, "text/plain", also=(503,), problems=(400, 404), error=Error)
 def model_ready(name: str, version: str = "") -> Response:
     """Say whether a model is being served."""
     served = {view.model for view in parts().operator.overview() if view.replicas}
@@ -105,6 +105,7 @@ def model_ready(name: str, version: str = "") -> Response:
     TAG,
     InferResponse,
     problems=_PROBLEMS,
+    error=Error,
     takes=InferRequest,
     query=(Query(_HEADER_BYTES, "Length of the JSON where binary tensors follow it", "integer", "header"),),
 )
@@ -125,7 +126,7 @@ def infer(name: str, version: str = "") -> Response:
 @blueprint.get("/models/stats")
 @blueprint.get("/models/<name>/stats")
 @blueprint.get("/models/<name>/versions/<version>/stats")
-@operation(TAG, signatures.Statistics, problems=_PROBLEMS)
+@operation(TAG, signatures.Statistics, problems=_PROBLEMS, error=Error)
 def statistics(name: str = "", version: str = "") -> Response:
     """Count what the models have answered, over all gateways, as far as usage has been written."""
     gateway = parts()
@@ -135,7 +136,7 @@ def statistics(name: str = "", version: str = "") -> Response:
 
 
 @blueprint.post("/repository/index")
-@operation(TAG, (signatures.Indexed,), problems=(503,))
+@operation(TAG, list[signatures.Indexed], problems=(503,), error=Error)
 def index() -> Response:
     """List the models."""
     served = {view.model for view in parts().operator.overview() if view.replicas}
@@ -144,7 +145,7 @@ def index() -> Response:
 
 
 @blueprint.post("/repository/models/<name>/<any(load, unload):move>")
-@operation(TAG, "text/plain", problems=(400, 404, 503))
+@operation(TAG, "text/plain", problems=(400, 404, 503), error=Error)
 def move_model(name: str, move: str) -> Response:
     """Refuse: a model server is started and ended by its operator, never by a client."""
     find(name, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 from flask import Blueprint, Flask, Response, current_app
@@ -104,10 +104,13 @@ def _answers(operation: Operation) -> dict[str, Any]:
     answers = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
     for status in operation.also:
         answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(operation.answer)}
+    problem = {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}}
+    if operation.error is not None:
+        problem |= {"application/json": {"schema": _reference(operation.error)}}
     for status in sorted({*operation.problems, *ALWAYS}):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,
-            "content": {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}},
+            "content": problem,
         }
         if status in _RETRIED:
             answers[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
@@ -125,6 +128,8 @@ def _content(answer: Any) -> dict[str, Any]:
 
 
 def _reference(kind: Any) -> dict[str, Any]:
+    if get_origin(kind) is list:
+        return {"type": "array", "items": _reference(get_args(kind)[0])}
     return {"$ref": _REF.format(name=kind.__name__)}
 
 
@@ -132,7 +137,11 @@ def _schemas(operations: list[Operation]) -> dict[str, Any]:
     kinds: list[Any] = [File, ProblemBody]
     for operation in operations:
         answers = operation.answer if isinstance(operation.answer, tuple) else (operation.answer,)
-        kinds += [kind for kind in (*answers, operation.takes) if kind is not None and not isinstance(kind, str)]
+        kinds += [
+            kind
+            for kind in (*answers, operation.takes, operation.error)
+            if kind is not None and not isinstance(kind, str)
+        ]
     schemas = msgspec.json.schema_components(dict.fromkeys(kinds), ref_template=_REF)[1]
     for schema in schemas.values():
         schema["description"] = _text(schema.get("description", ""))

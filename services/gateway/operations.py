@@ -24,7 +24,8 @@ class Query(NamedTuple):
 class Operation(NamedTuple):
     """*answer* is the type of the JSON, several of them, or a media type; *takes* the type of the JSON, or IMAGES.
 
-    *also* are further statuses with the same answer; *problems* those of errors.
+    *also* are further statuses with the same answer; *problems* those of errors, which are told
+    as problem+json, or as the JSON of the type *error*.
     """
 
     tag: str
@@ -34,6 +35,7 @@ class Operation(NamedTuple):
     takes: Any
     query: tuple[Query, ...]
     also: tuple[int, ...]
+    error: Any
 
 
 IMAGES = "multipart/form-data"
@@ -51,11 +53,12 @@ def operation(
     problems: tuple[int, ...] = (),
     takes: Any = None,
     query: tuple[Query, ...] = (),
+    error: Any = None,
 ) -> Callable[[View], View]:
     """Say what a view takes and answers; what it does is said in its docstring."""
 
     def say(view: View) -> View:
-        view.operation = Operation(tag, answer, status, problems, takes, query, also)  # type: ignore[attr-defined]
+        view.operation = Operation(tag, answer, status, problems, takes, query, also, error)  # type: ignore[attr-defined]
         return view
 
     return say
