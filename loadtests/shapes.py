@@ -22,4 +22,4 @@ class Shape(LoadTestShape):  # type: ignore[misc]
         options: Any = self.runner.environment.parsed_options
         most, lasts_s = options.num_users or _USERS, options.run_time or _RUN_TIME_S
         users = users_at(CURVES[options.shape], self.get_run_time(), lasts_s=lasts_s, most=most)
-        return None if users is None else (users, max(1.0, options.spawn_rate or most / 2))
+        return None if users is None else (users, max(options.spawn_rate or 1.0, most / 2))

@@ -23,6 +23,7 @@ from loadtests.bench.results import Results
 from loadtests.bench.suite import Suite
 
 PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth")
+_WIDTH = 150
 _ON_A_SUITE = ("efficiency", "latency", "cost", "overload")
 
 
@@ -70,7 +71,8 @@ def _measure_on(part: str, plan: Plan, suite: Suite, found: Results, console: Co
 
 def main(arguments: Sequence[str]) -> int:
     """Measure what is asked for, and show it."""
-    asked, console, began = _options(arguments), Console(), time.monotonic()
+    asked, began = _options(arguments), time.monotonic()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found = results.read(asked.out) if asked.parts else Results()
     parts = [part for part in PARTS if part in (asked.parts or PARTS) and not (asked.quick and part == "growth")]
     with TemporaryDirectory(prefix="servoir-bench-") as home:

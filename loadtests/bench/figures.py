@@ -38,11 +38,16 @@ class Summary(msgspec.Struct, frozen=True):
     on_time_per_s: float
     statuses: dict[int, int]
     latency_ms: dict[str, float]
-    refusal_p50_ms: float
+    refusal_p50_ms: float | None
     late: int
-    latest_ms: float
+    latest_ms: float | None
     wrong: int
     generator_cpu_us: float
+
+    @property
+    def p50_ms(self) -> float:
+        """The median latency; NaN where nothing was answered with 200."""
+        return self.latency_ms.get("p50", math.nan)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -53,9 +58,9 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """Return the usual percentiles, in milliseconds, by name (``p99.9``)."""
+    """Return the usual percentiles, in milliseconds, by name (``p99.9``); none of nothing."""
     ordered = sorted(seconds)
-    return {f"p{percent:g}": 1000.0 * percentile(ordered, percent) for percent in PERCENTILES}
+    return {f"p{percent:g}": 1000.0 * percentile(ordered, percent) for percent in PERCENTILES if ordered}
 
 
 def summary(seen: Seen, begin: float, end: float, *, deadline_s: float = math.inf) -> Summary:
@@ -64,16 +69,16 @@ def summary(seen: Seen, begin: float, end: float, *, deadline_s: float = math.in
     answered = [took for due, took, status in rows if status == 200 and begin <= due + took < end]
     due_within = [(took, status) for due, took, status in rows if begin <= due < end]
     ok = [took for took, status in due_within if status == 200]
-    refused = sorted(took for took, status in due_within if status == 429)
+    refused = [took for took, status in due_within if status == 429]
     return Summary(
         seconds=end - begin,
         ok_per_s=len(answered) / (end - begin),
         on_time_per_s=sum(took <= deadline_s for took in answered) / (end - begin),
         statuses=dict(sorted(Counter(status for _, status in due_within).items())),
         latency_ms=percentiles_ms(ok),
-        refusal_p50_ms=1000.0 * percentile(refused, 50.0),
+        refusal_p50_ms=percentiles_ms(refused).get("p50"),
         late=sum(took > deadline_s for took in ok),
-        latest_ms=1000.0 * max(ok, default=math.nan),
+        latest_ms=1000.0 * max(ok) if ok else None,
         wrong=seen.wrong,
         generator_cpu_us=1e6 * seen.cpu_s / max(1, len(rows)),
     )

@@ -79,7 +79,7 @@ def _efficiency(axes: Any, found: list[Efficiency]) -> None:
 def _latency(axes: Any, latency: Latency) -> None:
     shares = [100 * one.share for one in latency.shares]
     for name, colour in zip(("p50", "p90", "p99", "p99.9"), (SUITE, FRONT, BARE, "#d9dee3"), strict=True):
-        values = [one.seen.latency_ms[name] for one in latency.shares]
+        values = [one.seen.latency_ms.get(name, 0.0) for one in latency.shares]
         axes.plot(shares, values, marker="o", color=colour, linewidth=2)
         axes.annotate(name, (shares[-1], values[-1]), xytext=(8, 0), textcoords="offset points", va="center")
     axes.axhline(latency.alone.bare_ms, color=WARN, linewidth=1, linestyle=":")

@@ -101,7 +101,7 @@ def _latency(latency: Latency) -> list[Row]:
     for one in latency.shares:
         name = f"latency at {one.share:.0%} of capacity, p50"
         behind = f"{tail(one.seen)}; {one.rate:.1f} of {latency.capacity_per_s:.1f}/s, open loop"
-        rows.append(Row(name, f"{one.seen.latency_ms['p50']:.1f} ms", "", None, behind))
+        rows.append(Row(name, f"{one.seen.p50_ms:.1f} ms", "", None, behind))
     return rows
 
 
@@ -130,9 +130,9 @@ def _cost(cost: Cost) -> list[Row]:
 
 def _overload(one: Overload) -> list[Row]:
     goodput = f"{one.goodput_per_s:.1f}/s in time, capacity {one.capacity_per_s:.1f}/s, {one.offered_per_s:.0f}/s asked"
-    refused = one.flood.refusal_p50_ms
-    alone_ms, other_ms = one.other_alone.latency_ms["p50"], one.other.latency_ms["p50"]
-    times = other_ms / alone_ms if alone_ms else math.nan
+    refused = one.flood.refusal_p50_ms or math.nan
+    alone_ms, other_ms = one.other_alone.p50_ms, one.other.p50_ms
+    times = other_ms / alone_ms
     behind = f"p50 {other_ms:.1f} ms, without the flood {alone_ms:.1f} ms; {one.other.statuses}"
     return [
         Row(f"goodput at {one.times}x, {one.model}", f"{one.goodput:.3f}", "≥ 0.95", one.goodput >= 0.95, goodput),

@@ -79,7 +79,7 @@ def _one_at_a_time(plan: Plan, suite: Suite, parts: dict[str, int]) -> OneAtATim
             pictures = [plan.body] if model is plan.echo else plan.photographs
             source = Source(model, pictures, clients=1)
             seen = load.run(address, parts, [source], seconds=plan.lasts(6.0, quick=3.0)).first
-            alone[name].append(seen.latency_ms["p50"])
+            alone[name].append(seen.p50_ms)
     of = {name: median(values) for name, values in alone.items()}
     return OneAtATime(
         bare_ms=of["bare"],

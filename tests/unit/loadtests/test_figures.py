@@ -70,7 +70,8 @@ def test_requests_without_an_answer_are_counted() -> None:
 
     assert found.statuses == {NO_ANSWER: 1}
     assert found.wrong == 3
-    assert math.isnan(found.latency_ms["p50"])
+    assert math.isnan(found.p50_ms)
+    assert (found.latency_ms, found.refusal_p50_ms, found.latest_ms) == ({}, None, None)
 
 
 def test_the_generators_own_cost_is_told_for_each_request() -> None:
