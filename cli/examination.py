@@ -179,6 +179,6 @@ def _health(suite: Suite) -> Iterator[Finding]:
         found = f"does not run; {len(left)} processes of an earlier run are left" if left else "does not run"
         yield Finding("suite", "warning" if left else "ok", found, advice)
         return
-    down = [process.name for process in suite.supervisor.processes() if process.state != "RUNNING"]
+    down = [process.name for process in suite.supervisor.processes() if process.state not in ("RUNNING", "STARTING")]
     advice = "`servoir logs --service NAME` shows why; `servoir up` starts what is stopped." if down else ""
     yield Finding("suite", "wrong" if down else "ok", f"does not run: {', '.join(down)}" if down else "runs", advice)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,17 +19,22 @@ from embedded import mongod, nginx, valkey
 PARTS = ("mongod", "valkey", "registry", "dispatcher", "gateway", "nginx")
 """All programs but the model servers, in the order in which they start; the model servers follow."""
 MODEL_SERVER = "model-"
+_MODEL_LOADED_S = 15
 
 
 @dataclass(frozen=True)
 class Program:
-    """One process to keep alive: *ports* are those that it listens on, *stop_s* is how long it may take to end."""
+    """One process to keep alive: *ports* are those that it listens on, *stop_s* is how long it may take to end.
+
+    One that ends before it has run for *start_s* is started again after a growing pause, else at once.
+    """
 
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     stop_s: int = 10
+    start_s: int = 1
 
     @property
     def place(self) -> int:
@@ -136,7 +141,8 @@ def _model_server(plan: Plan, served: Served, replica: int, slot: int) -> Progra
         **as_variables(served.entry.settings),
     }
     name = f"{MODEL_SERVER}{served.key}-{replica}"
-    return _service(plan, name, "services.model_server", environment, (port, metrics_port), stop_s=40)
+    server = _service(plan, name, "services.model_server", environment, (port, metrics_port), stop_s=40)
+    return replace(server, start_s=_MODEL_LOADED_S)
 
 
 def _service(

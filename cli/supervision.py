@@ -154,7 +154,7 @@ class Supervisor:
             directory=ROOT,
             autostart="false",
             autorestart="true",
-            startsecs=1,
+            startsecs=program.start_s,
             startretries=MOST_RESTARTS,
             stopwaitsecs=program.stop_s,
             killasgroup="true",
