@@ -56,12 +56,23 @@ def every_answer_is_right_for_its_bytes(history: History) -> Iterable[str]:
 
 
 def nothing_runs_after_its_deadline(history: History) -> Iterable[str]:
-    """Yield executions that began too late to be of use."""
-    deadlines = {sent.request_id: sent.at + sent.timeout_s for sent in history.sent}
+    """Yield executions that began too late to be of use.
+
+    A client says how long it waits, not until when: while the gateway that its words lie at is paused, nobody has read
+    them, so such a pause moves the deadline.
+    """
+    sent = {sent.request_id: sent for sent in history.sent}
     for execution in history.executed:
-        if execution.at > deadlines.get(execution.request_id, float("inf")) + LATE_S:
-            late = execution.at - deadlines[execution.request_id]
-            yield f"{execution.request_id}: ran {late:.2f} s after its deadline"
+        if request := sent.get(execution.request_id):
+            deadline = request.at + request.timeout_s + _gateways_paused_s(history, request.at, execution.at)
+            if execution.at > deadline + LATE_S:
+                yield f"{execution.request_id}: ran {execution.at - deadline:.2f} s after its deadline"
+
+
+def _gateways_paused_s(history: History, began: float, ended: float) -> float:
+    """Return the seconds of the span during which a gateway was paused."""
+    pauses = (f for f in history.faults if f.kind == "pause" and f.target.startswith("gateway"))
+    return sum(max(0.0, min(ended, pause.ended) - max(began, pause.began)) for pause in pauses)
 
 
 def nothing_is_refused_without_a_reason(history: History) -> Iterable[str]:

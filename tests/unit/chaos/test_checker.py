@@ -91,3 +91,12 @@ def test_a_key_left_behind_is_caught(history: History) -> None:
     history.keys_after = frozenset({"models", "stream"})
 
     assert violations(history) == ["left in Redis: stream"]
+
+
+def test_a_pause_of_a_gateway_moves_the_deadline_by_its_length_and_no_more(history: History) -> None:
+    history.faults.append(Fault("pause", "gateway-0", began=90.2, ended=91.2))
+    history.add(Executed("r-3", at=92.9))
+    assert violations(history) == []
+
+    history.add(Executed("r-3", at=93.3))
+    assert violations(history) == ["r-3: ran 0.30 s after its deadline"]
