@@ -1,4 +1,8 @@
-"""Processes of a suite that outlived their supervisor: found by the mark in their environment, and ended."""
+"""Processes of a suite that outlived their supervisor: found by the mark in their environment, and ended.
+
+nginx and Valkey write their titles over their environment: they are found by the folders that they are told on their
+command line or work in, and nginx's workers as its children.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,10 @@ _END_S = 10.0
 
 def find(home: Path) -> list[psutil.Process]:
     """Return the processes that belong to the suite in *home*."""
-    return [process for process in psutil.process_iter() if _mark_of(process) == str(home)]
+    found = {process: None for process in psutil.process_iter() if _belongs(process, home)}
+    for process in list(found):
+        found |= dict.fromkeys(_children(process))
+    return list(found)
 
 
 def end(home: Path) -> int:
@@ -41,8 +48,17 @@ def _send(process: psutil.Process, *, force: bool) -> None:
         return
 
 
-def _mark_of(process: psutil.Process) -> str:
+def _belongs(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.environ().get(MARK, "")
+        if process.environ().get(MARK, "") == str(home) or f" {home}/run/nginx " in " ".join(process.cmdline()):
+            return True
+        return process.name().startswith(("valkey", "redis")) and process.cwd() == str(home / "data" / "valkey")
     except (psutil.Error, OSError):
-        return ""
+        return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []

@@ -23,7 +23,7 @@ _BLOCK = 250
 START_S = 600
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
@@ -32,7 +32,7 @@ def free_block() -> int:
     """Return the first of many free ports in a row, below those that the system gives to outgoing connections."""
     while True:
         first = random.randrange(20_000, 32_000, _BLOCK)
-        if all(_is_free(port) for port in range(first, first + _BLOCK, 10)):
+        if all(is_free(port) for port in range(first, first + _BLOCK, 10)):
             return first
 
 
@@ -74,7 +74,7 @@ class RunningSuite:
         return {row["name"]: row for row in json.loads(self.run("status", "--json").stdout)["processes"]}
 
     def left_over(self) -> list[psutil.Process]:
-        """Return the live processes that belong to this suite: those that have its folder in their environment."""
+        """Return the live processes that belong to this suite: its folder is in what they were told or work in."""
         return [process for process in psutil.process_iter() if self._owns(process)]
 
     def post(self, picture: bytes, *, key: str, task: str = "bbox", **headers: str) -> httpx.Response:
@@ -89,7 +89,8 @@ class RunningSuite:
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get("SERVOIR_SUITE") == str(self.home)
+            told = [process.environ().get("SERVOIR_SUITE", ""), process.cwd(), *process.cmdline()]
+            return any(str(self.home) in text for text in told)
         except psutil.Error:
             return False
 
