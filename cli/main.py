@@ -8,7 +8,21 @@ from typing import Any
 import click
 
 from chassis.settings import BadSettings, load
-from cli.commands import doctor, down, logs, models, predict, publish, quarantine, queue, scale, status, up, usage
+from cli.commands import (
+    doctor,
+    down,
+    logs,
+    models,
+    predict,
+    publish,
+    quarantine,
+    queue,
+    release,
+    scale,
+    status,
+    up,
+    usage,
+)
 from cli.errors import Exit, Stop
 from cli.output import print_problem
 from cli.settings import Settings
@@ -43,7 +57,7 @@ def main() -> None:
     """
 
 
-for _module in (up, down, status, logs, publish, models, predict, scale, queue, quarantine, usage, doctor):
+for _module in (up, down, status, logs, publish, models, release, predict, scale, queue, quarantine, usage, doctor):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.deployment import Deployment, ModelEntry
+from cli.deployment import MOST_MODEL_SERVERS, Deployment, ModelEntry
+from cli.errors import Stop
 from cli.settings import ROOT, Ports, Settings, as_variables
+from cli.slots import assigned
 from embedded import mongod, nginx, valkey
 
 PARTS = ("mongod", "valkey", "registry", "dispatcher", "gateway", "nginx")
@@ -59,6 +61,8 @@ class Plan:
     deployment: Deployment
     models: Sequence[Served]
     admin_token: str
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """The slots of the model servers that run now."""
 
     @property
     def mongo_url(self) -> str:
@@ -84,12 +88,16 @@ def programs(plan: Plan) -> list[Program]:
 def model_servers(plan: Plan) -> list[Program]:
     """Return one program for each replica. A replica keeps its port when others are added or taken away."""
     most = max((served.entry.replicas for served in plan.models), default=0)
-    slots = [(replica, at) for replica in range(most) for at in range(len(plan.models))]
-    return [
-        _model_server(plan, plan.models[at], replica, slot)
-        for slot, (replica, at) in enumerate(slots)
-        if replica < plan.models[at].entry.replicas
-    ]
+    wanted = {
+        f"{MODEL_SERVER}{served.key}-{replica}": served
+        for replica in range(most)
+        for served in plan.models
+        if replica < served.entry.replicas
+    }
+    slots = assigned(list(wanted), plan.slots)
+    if max(slots.values(), default=0) >= MOST_MODEL_SERVERS:
+        raise Stop(f"more than {MOST_MODEL_SERVERS} model servers", "One machine holds fewer: lower replicas.")
+    return [_model_server(plan, served, name, slots[name]) for name, served in wanted.items()]
 
 
 def _stores(plan: Plan) -> Iterator[Program]:
@@ -130,7 +138,7 @@ def _services(plan: Plan) -> Iterator[Program]:
     yield Program("nginx", nginx.command(configuration), written, (ports.http_port,))
 
 
-def _model_server(plan: Plan, served: Served, replica: int, slot: int) -> Program:
+def _model_server(plan: Plan, served: Served, name: str, slot: int) -> Program:
     port, metrics_port = plan.ports.model_port + slot, plan.ports.model_metrics_port + slot
     environment = {
         "SERVOIR_MODEL": str(served.folder),
@@ -140,7 +148,6 @@ def _model_server(plan: Plan, served: Served, replica: int, slot: int) -> Progra
         "SERVOIR_MEMORY_CAP": served.entry.memory_cap,
         **as_variables(served.entry.settings),
     }
-    name = f"{MODEL_SERVER}{served.key}-{replica}"
     server = _service(plan, name, "services.model_server", environment, (port, metrics_port), stop_s=40)
     return replace(server, start_s=_MODEL_LOADED_S)
 

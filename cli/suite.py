@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -15,10 +18,12 @@ from cli import admin_token, leftovers, ports, waiting
 from cli.deployment import Deployment, ModelEntry, ports_of, read_deployment
 from cli.errors import Exit, Stop
 from cli.gateway import Gateway
-from cli.model_folder import read_model_folder
+from cli.model_folder import ModelFolder, read_model_folder
+from cli.model_set import Entries, ModelSet
 from cli.output import step
 from cli.programs import MODEL_SERVER, Plan, Program, Served, programs
 from cli.settings import ROOT, Settings
+from cli.slots import read_slots, write_slots
 from cli.store import Store
 from cli.supervision import Supervisor
 from demo.models import MODELS as DEMO_MODELS
@@ -49,17 +54,26 @@ class Suite:
         url = self.settings.url or f"http://127.0.0.1:{ports_of(self.deployment, environment()).http_port}"
         return Gateway(url, admin_token=admin_token.read(self.settings))
 
-    def plan(self, entries: Sequence[ModelEntry] | None = None) -> Plan:
-        """Return the plan of everything; *entries* stand for the models that servoir.yaml names."""
-        models = [self._served(entry) for entry in (self.deployment.models if entries is None else entries)]
+    @cached_property
+    def models(self) -> ModelSet:
+        """Which models are to be served: those of servoir.yaml, and what was changed since."""
+        written = {self._key(entry): entry for entry in self.deployment.models}
+        return ModelSet(self.settings.home / "models.json", written)
+
+    def plan(self, entries: Mapping[str, ModelEntry] | None = None) -> Plan:
+        """Return the plan of everything; *entries* stand for the models that are to be served."""
+        wanted = self.models.entries() if entries is None else entries
+        models = [Served(key, entry, self.store.folder(key)) for key, entry in wanted.items()]
+        slots = read_slots(self._slots) if self.supervisor.runs() else {}
         listening = ports_of(self.deployment, environment())
-        return Plan(self.settings, listening, self.deployment, models, admin_token.make(self.settings))
+        return Plan(self.settings, listening, self.deployment, models, admin_token.make(self.settings), slots)
 
     def get_models(self) -> None:
-        """Bring every model that servoir.yaml names into the store; demo models are made where they are not there."""
-        for entry in self.deployment.models:
-            key = self._key(entry)
-            if entry.model not in DEMO_MODELS:
+        """Bring every model that is to be served into the store; demo models are made where they are not there."""
+        for key, entry in self.models.entries().items():
+            if self._is_stored(entry):
+                self.stored(key)
+            elif entry.model not in DEMO_MODELS:
                 self.store.add(read_model_folder(self._folder(entry)))
             elif self.store.find(key) is None:
                 with step(f"model {key}: fetched, converted, checked"):
@@ -73,7 +87,7 @@ class Suite:
             raise Stop(str(missing), "Then start again.", code=Exit.NOT_READY) from missing
         self._check_ports(wanted)
         self.get_models()
-        self.supervisor.configure(wanted)
+        self._configure(plan, wanted)
         self._start_stores(plan)
         self._start_services(plan)
         if plan.models:
@@ -104,19 +118,45 @@ class Suite:
             with step(f"{program.name} serves on 127.0.0.1:{port}"):
                 self._wait(program.name, partial(waiting.model_is_served, metrics_port), timeout_s=_MODEL_START_S)
 
-    def entries_now(self) -> dict[str, ModelEntry]:
-        """Return servoir.yaml's models by key, with as many replicas as they have at this moment."""
+    def entries_now(self) -> Entries:
+        """Return the models that are to be served, with as many replicas as they have at this moment."""
         names = [process.name for process in self.supervisor.processes()] if self.supervisor.runs() else []
-        entries = {self._key(entry): entry for entry in self.deployment.models}
-        running = {key: sum(name.rpartition("-")[0] == f"{MODEL_SERVER}{key}" for name in names) for key in entries}
-        return {key: msgspec.structs.replace(entry, replicas=running[key]) for key, entry in entries.items()}
+        counts = Counter(name.rpartition("-")[0] for name in names)
+        return {
+            key: msgspec.structs.replace(entry, replicas=counts[f"{MODEL_SERVER}{key}"])
+            for key, entry in self.models.entries().items()
+        }
 
-    def apply_model_servers(self, entries: Sequence[ModelEntry]) -> None:
-        """Make the model servers those that *entries* say, while everything else runs on."""
-        wanted = programs(self.plan(entries))
-        self._check_ports(wanted)
-        self.supervisor.configure(wanted)
-        self.start_model_servers(wanted)
+    def apply_model_servers(self, key: str, entries: Mapping[str, ModelEntry]) -> list[Program]:
+        """Make the servers of *key* those that *entries* say, while everything else runs on; return them.
+
+        Those that are no longer wanted finish what they have, and end before this returns; none is started.
+        """
+        plan, only = self.plan(entries), f"{MODEL_SERVER}{key}-"
+        wanted = programs(plan)
+        servers = [program for program in wanted if program.name.startswith(only)]
+        self._check_ports(servers)
+        self._configure(plan, wanted, only=only)
+        return servers
+
+    def stored(self, key: str) -> ModelFolder:
+        """Return the model *key* in the store; raises Stop where it is not there."""
+        found = self.store.find(key)
+        if found is None:
+            raise Stop(f"{key} is not in the store of this machine", "`servoir publish FOLDER` puts it there.")
+        return found
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let nobody else change what runs meanwhile; raises Stop where somebody does."""
+        folder = self.settings.home / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "changing.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Stop("another command is changing what runs here", "Try again when it has ended.") from error
+            yield
 
     def stop(self) -> int:
         """Stop everything, last started first; return how many processes had to be ended one by one."""
@@ -125,6 +165,19 @@ class Suite:
             self.supervisor.shut_down()
             leftovers.wait(processes, _STOP_S)
         return leftovers.end(self.settings.home)
+
+    @property
+    def _slots(self) -> Path:
+        return self.settings.home / "run" / "slots.json"
+
+    def _configure(self, plan: Plan, wanted: Sequence[Program], *, only: str = "") -> None:
+        first = plan.ports.model_port
+        servers = [program for program in wanted if program.name.startswith(MODEL_SERVER)]
+        slots = {**plan.slots, **{program.name: program.ports[0] - first for program in servers}}
+        write_slots(self._slots, slots)
+        self.supervisor.configure(wanted, only=only)
+        known = {process.name for process in self.supervisor.processes()}
+        write_slots(self._slots, {name: slot for name, slot in slots.items() if name in known})
 
     # -- the steps of a start ----------------------------------------------------------------------
 
@@ -166,13 +219,15 @@ class Suite:
 
     # -- models ------------------------------------------------------------------------------------
 
-    def _served(self, entry: ModelEntry) -> Served:
-        key = self._key(entry)
-        return Served(key, entry, self.store.folder(key))
-
     def _key(self, entry: ModelEntry) -> str:
-        """Return the key of an entry's model: a demo model's own, a folder's by the file that describes it."""
-        return entry.model if entry.model in DEMO_MODELS else read_model_folder(self._folder(entry)).key
+        """Return the key of an entry's model: a folder's by the file that describes it; others say it."""
+        if entry.model in DEMO_MODELS or self._is_stored(entry):
+            return entry.model
+        return read_model_folder(self._folder(entry)).key
+
+    def _is_stored(self, entry: ModelEntry) -> bool:
+        """Return whether an entry names a model in the store by its key; a folder of that name goes before."""
+        return not self._folder(entry).is_dir() and self.store.folder(entry.model).is_dir()
 
     def _folder(self, entry: ModelEntry) -> Path:
         return self.settings.config.parent / Path(entry.model).expanduser()

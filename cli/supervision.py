@@ -64,10 +64,11 @@ class Supervisor:
         """Return its process id."""
         return cast(int, self._orders().getPID())
 
-    def configure(self, programs: Sequence[Program]) -> None:
+    def configure(self, programs: Sequence[Program], *, only: str = "") -> None:
         """Make *programs* those that it knows: start it where it does not run, else stop what is no longer wanted.
 
-        No program is started by this. One whose command or environment has changed is stopped.
+        No program is started by this. One whose command or environment has changed is stopped. With *only*, what
+        begins with this comes and goes, and all else that runs is left as it is.
         """
         if len(str(self._socket)) > LONGEST_SOCKET_PATH:
             raise Stop(f"the path {self._socket} is too long for a socket", "Choose a shorter SERVOIR_HOME.")
@@ -76,7 +77,7 @@ class Supervisor:
         self._configuration.touch(mode=0o600)
         self._configuration.write_text(self._text(programs), encoding="utf-8")
         if self.runs():
-            self._reload()
+            self._reload(only)
         else:
             self._start()
 
@@ -122,14 +123,17 @@ class Supervisor:
         said = (answer.stdout + answer.stderr).strip()
         raise Stop(f"the supervisor does not start: {said}", f"See {self.logs}/supervisord.log.", code=Exit.NOT_READY)
 
-    def _reload(self) -> None:
+    def _reload(self, only: str) -> None:
         orders = self._orders()
         ((added, changed, removed),) = orders.reloadConfig()
-        for name in [*changed, *removed]:
-            self.stop(name)
-            orders.removeProcessGroup(name)
-        for name in [*added, *changed]:
-            orders.addProcessGroup(name)
+        restarted = [] if only else changed
+        for name in [*restarted, *removed]:
+            if name.startswith(only):
+                self.stop(name)
+                orders.removeProcessGroup(name)
+        for name in [*added, *restarted]:
+            if name.startswith(only):
+                orders.addProcessGroup(name)
 
     def _text(self, programs: Iterable[Program]) -> str:
         head = _section(

@@ -1,10 +1,10 @@
-"""``servoir models``, ``release`` and ``retire``: what models there are, and which of them answer."""
+"""``servoir models``: what models there are, and which of them answer."""
 
 from __future__ import annotations
 
 import click
 
-from cli.output import console, print_json, print_table
+from cli.output import print_json, print_table
 from cli.suite import Suite
 
 
@@ -26,22 +26,4 @@ def models(suite: Suite, as_json: bool) -> None:
     print_table(["key", "task", "network", "engine", "status", ""], rows)
 
 
-@click.command()
-@click.argument("key")
-@click.pass_obj
-def release(suite: Suite, key: str) -> None:
-    """Release the model KEY, so that its short key <org>-<problem> finds it."""
-    suite.gateway.release(key)
-    console.print(f"{key} is released.")
-
-
-@click.command()
-@click.argument("key")
-@click.pass_obj
-def retire(suite: Suite, key: str) -> None:
-    """Retire the model KEY, so that no request finds it any more."""
-    suite.gateway.retire(key)
-    console.print(f"{key} is retired. Its servers run on until it is taken out of servoir.yaml.")
-
-
-COMMANDS = [models, release, retire]
+COMMANDS = [models]

@@ -13,7 +13,7 @@ from cli.suite import Suite
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--release", is_flag=True, help="Release it, so that its short key <org>-<problem> finds it.")
+@click.option("--release", is_flag=True, help="Have its short key <org>-<problem> find it; no server is started.")
 @click.option("--default", is_flag=True, help="Have it answer its task where a request names no model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the modelinfo as the registry keeps it.")
 @click.pass_obj
@@ -33,7 +33,7 @@ def publish(suite: Suite, folder: Path, release: bool, default: bool, as_json: b
         print_json(published)
         return
     console.print(f"{model.key} is published ({published['status']}); stored in {stored}")
-    console.print(f"Serve it: add `- model: {folder.resolve()}` to servoir.yaml, then `servoir up`.")
+    console.print(f"Serve it, in the place of the version before: `servoir release {model.key}`.")
 
 
 COMMANDS = [publish]

@@ -30,8 +30,11 @@ def up(suite: Suite, no_photo: bool) -> None:
     Returns when all of it serves; the suite runs on. Again, it applies what has changed in servoir.yaml.
     """
     began = time.monotonic()
-    plan = suite.plan()
-    suite.start(plan)
+    with suite.changing():
+        plan = suite.plan()
+        suite.start(plan)
+    for problem in suite.models.unwritten():
+        console.print(f"{problem}: served as `servoir release` and `scale` left it, until servoir.yaml says otherwise.")
     if not no_photo and any(served.key == DETECTOR.key for served in plan.models):
         _show(suite)
     console.print(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from cli.deployment import Deployment, ModelEntry
+from cli.errors import Stop
 from cli.programs import PARTS, Plan, Program, Served, model_servers, programs
 from cli.settings import Ports, Settings
 
@@ -38,11 +42,19 @@ def test_servers_of_ones_own_are_used_and_not_started(tmp_path: Path) -> None:
 
 def test_a_replica_keeps_its_port_when_another_model_is_scaled(tmp_path: Path) -> None:
     before = model_servers(_plan(tmp_path, ModelEntry("a-b-1"), ModelEntry("c-d-1", replicas=2)))
-    after = model_servers(_plan(tmp_path, ModelEntry("a-b-1", replicas=3), ModelEntry("c-d-1", replicas=2)))
+    slots = {program.name: program.ports[0] - 8501 for program in before}
 
+    plan = _plan(tmp_path, ModelEntry("a-b-1", replicas=3), ModelEntry("c-d-1", replicas=2))
+    after = model_servers(replace(plan, slots=slots))
+
+    assert _ports(before) == {"model-a-b-1-0": 8501, "model-c-d-1-0": 8502, "model-c-d-1-1": 8503}
     assert _ports(before).items() <= _ports(after).items()
     assert len(set(_ports(after).values())) == 5
-    assert _ports(before) == {"model-a-b-1-0": 8501, "model-c-d-1-0": 8502, "model-c-d-1-1": 8504}
+
+
+def test_more_servers_than_there_are_ports_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stop, match="more than 99"):
+        model_servers(_plan(tmp_path, ModelEntry("a-b-1", replicas=99), ModelEntry("a-b-2")))
 
 
 def test_the_settings_of_a_model_stand_over_those_of_all(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""``servoir release`` and ``retire``: another version of a model takes over, or nothing does; no request is lost."""
+
+from __future__ import annotations
+
+import click
+
+from cli.errors import Exit, Stop
+from cli.model_set import problem_of
+from cli.output import console
+from cli.rollout import PATIENCE_S, SETTLE_S, Rollout
+from cli.suite import Suite
+
+_settle = click.option(
+    "--settle", default=SETTLE_S, show_default=True, help="Seconds without a request after which a version is left."
+)
+_patience = click.option(
+    "--patience", default=PATIENCE_S, show_default=True, help="Seconds to wait for the requests to leave a version."
+)
+_registry_only = click.option(
+    "--registry-only", is_flag=True, help="Tell the registry alone: the model's servers are not this machine's."
+)
+
+
+@click.command()
+@click.argument("key")
+@click.option("--replicas", type=click.IntRange(1), default=None, help="How many servers; as many as the old one has.")
+@click.option("--keep-old", is_flag=True, help="Leave the old version served and released, under its whole key.")
+@_settle
+@_patience
+@_registry_only
+@click.pass_obj
+def release(
+    suite: Suite,
+    key: str,
+    replicas: int | None,
+    keep_old: bool,
+    settle: float,
+    patience: float,
+    registry_only: bool,
+) -> None:
+    """Serve the model KEY in the place of its version before, without a gap.
+
+    Its servers start beside the old ones. When they serve, <org>-<problem> finds KEY, and so does a task whose default
+    was the old one; when the old one has answered what it had, its servers end and it is retired. One that does not
+    come to serve changes nothing. To go back, release the old key again.
+    """
+    if registry_only:
+        suite.gateway.release(key)
+        console.print(f"{key} is released.")
+        return
+    with suite.changing():
+        move = Rollout(suite, settle_s=settle, patience_s=patience).release(
+            key, replicas=replicas or 0, keep_old=keep_old
+        )
+    follows = f", and so does {', '.join(move.tasks)} without a key" if move.tasks else ""
+    console.print(f"{problem_of(key)} finds {key}{follows}.")
+
+
+@click.command()
+@click.argument("key")
+@_settle
+@_patience
+@_registry_only
+@click.pass_obj
+def retire(suite: Suite, key: str, settle: float, patience: float, registry_only: bool) -> None:
+    """Let no request find the model KEY any more, and end its servers when they have answered what they have."""
+    tasks = [task for task, default in suite.gateway.models()["defaults"].items() if default == key]
+    if tasks:
+        problem = f"{key} is the default for {', '.join(tasks)}"
+        raise Stop(problem, "Release another version first, or name another default.", code=Exit.REFUSED)
+    if registry_only or not suite.supervisor.runs():
+        suite.gateway.retire(key)
+    else:
+        with suite.changing():
+            Rollout(suite, settle_s=settle, patience_s=patience).retire(key)
+    console.print(f"{key} is retired.")
+
+
+COMMANDS = [release, retire]
