@@ -31,6 +31,7 @@ released              channel   a model that has no owner now.
 usage:open            list      usage records (JSON lists: UsageRow of usage.py), oldest first.
 usage:sealed:<id>     list      a batch of them on its way to the registry.
 usage:batches         zset      id of such a batch: when to send it again, ms.
+quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.
 replies:<gateway>     list      answers for one gateway process (answers.py); expires when nobody reads it.
 idem:<hash>           hash      an ``Idempotency-Key`` of a client: ``print`` (of what it asked), ``running:<index>``,
                                 ``answer:<index>``, ``waiter:<request>:<list>``; expires with its window.
@@ -78,9 +79,10 @@ _OF_ALL = {
     "usage_open": "usage:open",
     "usage_sealed": "usage:sealed:",
     "usage_batches": "usage:batches",
+    "quota": "quota:",
 }
 _NAMES = [*_OF_ALL, *_OF_A_MODEL]
-_ENQUEUE = Script("enqueue", _NAMES, works_when_full=False)
+_ENQUEUE = Script("enqueue", _NAMES, knows=["quota"], works_when_full=False)
 _CLAIM = Script("claim", _NAMES)
 _FINISH = Script("finish", _NAMES)
 _REQUEUE = Script("requeue", _NAMES)

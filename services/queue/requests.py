@@ -15,6 +15,7 @@ from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta
 from services.queue.connections import RETRY_AFTER_S, connect, translated
 from services.queue.plan import NO_PLAN, Plan, read_plan
+from services.queue.quotas import Claim, read_standing, refusal
 from services.queue.replies import Replies, Waiting
 from services.queue.scripts import Call, run
 
@@ -66,15 +67,16 @@ class QueueClient:
         priority: str = "interactive",
         weight: float = 1.0,
         idempotency_key: str = "",
+        claim: Claim | None = None,
     ) -> list[Answer]:
         """Return one answer for each payload, in order; all of them are accepted, or none.
 
         What is not predicted has the status of its problem; 504 after *timeout_s*. *weight* is the client's share
-        among the clients of its class.
+        among the clients of its class. A *claim* is held to its quota, and told what is left of it.
 
-        Raises, where nothing was accepted, TooBusy (a queue is full, or the deadline could not be met), Unavailable
-        (no model server, or Redis is away), Conflict (the idempotency key came with another request before). Also
-        raises Unavailable where Redis went away before any answer came: whether it runs is unknown then.
+        Raises, where nothing was accepted, TooBusy (a queue is full, the quota is used up, or the deadline could not be
+        met), Unavailable (no model server, or Redis is away), Conflict (the idempotency key came with another request
+        before). Also raises Unavailable where Redis went away before any answer came: whether it runs is unknown then.
         """
         self._check(priority, weight)
         if not payloads:
@@ -95,7 +97,7 @@ class QueueClient:
         )
         items = [(replace(about, index=place, size=len(payload)), payload) for place, payload in enumerate(payloads)]
         try:
-            ids = self._enqueue(items, deadline_s, weight)
+            ids = self._enqueue(items, deadline_s, weight, claim)
             return self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
         finally:
             self._replies.forget(waiting)
@@ -113,7 +115,9 @@ class QueueClient:
 
     # -- in ----------------------------------------------------------------------------------------
 
-    def _enqueue(self, items: list[tuple[Meta, bytes]], deadline_s: float, weight: float) -> list[str]:
+    def _enqueue(
+        self, items: list[tuple[Meta, bytes]], deadline_s: float, weight: float, claim: Claim | None
+    ) -> list[str]:
         """Return the ids of the accepted items, '' for one that runs or ran already under its idempotency key."""
         meta = items[0][0]
         args = {
@@ -127,6 +131,8 @@ class QueueClient:
             "print": _print_of(items) if meta.idem else "",
             "window_ms": round(self._window_s * 1000),
         }
+        if claim:
+            args["quota"] = claim.quota
         for _ in range(_PLANS_TO_TRY):
             plan = self._plans.get(meta.model, NO_PLAN)
             left_s = deadline_s - time.monotonic()
@@ -140,9 +146,14 @@ class QueueClient:
             }
             reply = self._run(broker.enqueue(meta.model, {**args, **limits}, items))
             if reply[0] == b"accepted":
+                if claim:
+                    claim.standing = read_standing(reply.pop())
                 return [item.decode() for item in reply[1:]]
             if reply[0] == b"conflict":
                 raise Conflict("this idempotency key came with another request before")
+            if reply[0] == b"over quota" and claim:
+                claim.standing = read_standing(reply[3])
+                raise refusal(claim.quota, reply[1].decode(), reply[2])
             if reply[0] == b"refused":
                 raise _refusal(plan, reply[1].decode(), reply[2], allowed)
             if not reply[1]:

@@ -1,7 +1,7 @@
 """The Lua scripts of ``lua/``, one per verb: each is one atomic step in Redis, called alike by threads and by asyncio.
 
 A script gets the model's keys by name (``K.requests``), its arguments by name (``A.left_ms``, one JSON object), and
-bytes in ``ARGV[2]`` and up. ``lua/model.lua``, what all of them know, goes in front of each.
+bytes in ``ARGV[2]`` and up. ``lua/model.lua``, what all of them know, goes in front of each, and what else it *knows*.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ class Script:
     is what makes room again.
     """
 
-    def __init__(self, name: str, key_names: Sequence[str], *, works_when_full: bool = True) -> None:
+    def __init__(
+        self, name: str, key_names: Sequence[str], *, knows: Sequence[str] = (), works_when_full: bool = True
+    ) -> None:
         keys = ", ".join(f"{key} = KEYS[{place}]" for place, key in enumerate(key_names, start=1))
         self._text = "\n".join(
             [
                 "#!lua flags=allow-oom" if works_when_full else "#!lua",
                 f"local K = {{{keys}}}",
                 "local A = cjson.decode(ARGV[1])",
-                (_FOLDER / "model.lua").read_text(),
-                (_FOLDER / f"{name}.lua").read_text(),
+                *((_FOLDER / f"{part}.lua").read_text() for part in ("model", *knows, name)),
             ]
         )
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()

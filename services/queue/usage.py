@@ -29,6 +29,7 @@ class _UsageRow(msgspec.Struct, array_like=True):
     service_s: float
     batch_size: int
     attempts: int
+    image_index: int = 0
 
 
 _ROWS = msgspec.json.Decoder(_UsageRow)

@@ -17,7 +17,7 @@ from chassis import logs
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
 from chassis.rpc_client import aio_channel, channel, told
-from services.registry.api_keys import ApiKey, Terms, parse_terms
+from services.registry.api_keys import CLASSES, ApiKey, Terms, parse_terms
 from services.registry.key_ring import KeyRing
 from services.registry.keys import ModelKey, parse_key
 from services.registry.lease_keeper import LeaseKeeper
@@ -34,6 +34,7 @@ from services.registry.modelinfo import (
 from services.registry.usage import LATENCY_BOUNDS_S, percentile_s
 
 __all__ = [
+    "CLASSES",
     "LATENCY_BOUNDS_S",
     "TASKS",
     "ApiKey",

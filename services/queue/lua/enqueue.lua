@@ -1,8 +1,9 @@
 -- Accept the payloads of one request, all or none, or say why not.
--- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms
+-- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms quota
 -- ARGV[2..]: the meta and the payload of each item in turn.
--- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key;
--- {'replan', plan}; {'refused', reason, ahead}; {'conflict'}.
+-- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key,
+-- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'};
+-- {'over quota', limit, wait_ms, left}.
 
 local count = (#ARGV - 1) / 2
 local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
@@ -42,8 +43,17 @@ local flows, weight = K['flows_' .. A.priority], tonumber(A.weight)
 local virtual = tonumber(state[3] or 0)
 local start = math.max(virtual, tonumber(redis.call('ZSCORE', flows, A.client) or 0))
 
+local quota = A.quota and standing_of(A.quota)
+
 if new > 0 then
   if state[1] ~= A.version then return {'replan', redis.call('HGET', K.plans, A.model) or ''} end
+  if quota then
+    local limit, wait_ms = over_quota(A.quota, quota)
+    if limit then
+      refused('quota', 0)
+      return {'over quota', limit, wait_ms, left_of(A.quota, quota)}
+    end
+  end
   if A.max_ahead < -1 then return refused('no_replica', 0) end
   local ahead = ahead_of(start)
   if redis.call('XLEN', K.requests) + new > A.max_items then return refused('count', ahead) end
@@ -75,6 +85,10 @@ end
 if A.idem ~= '' then
   if waits then redis.call('HSET', A.idem, 'waiter:' .. A.request .. ':' .. A.to, 1) end
   redis.call('PEXPIRE', A.idem, A.window_ms)
+end
+if quota then
+  if new > 0 then take_quota(A.quota, quota) end
+  reply[count + 2] = left_of(A.quota, quota)
 end
 if new > 0 then
   redis.call('ZADD', flows, start, A.client)

@@ -40,7 +40,7 @@ end
 
 local function count_usage(meta, result)
   redis.call('RPUSH', K.usage_open, cjson.encode({meta.request_id, meta.client, meta.model, meta.task, result.status,
-    NOW, meta.size, result.wait_s, result.service_s, result.batch_size, result.attempts}))
+    NOW, meta.size, result.wait_s, result.service_s, result.batch_size, result.attempts, meta.index}))
 end
 
 -- Answer one item, unless it has its answer: whoever removes the entry from the stream is the one who answers.
