@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -29,9 +30,15 @@ _QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file"
 _JSON_BODY_BYTES = 2**20
 
 
+class _Application(Flask):
+    def ensure_sync(self, func: Any) -> Any:
+        """Return *func*: no view here is a coroutine, and Flask would look at each call whether it is."""
+        return func
+
+
 def create_app(parts: Parts) -> Flask:
     """Return the WSGI application over clients that are started already; one for each process."""
-    app = Flask(__name__, static_folder=None)
+    app = _Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _JSON_BODY_BYTES  # JSON and forms; images have a bound of their own
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:8379/0", help="where the queue is kept")
     registry_address: str = setting("127.0.0.1:8400", help="host:port of the registry")
     gateway_workers: int = setting(2, help="processes")
-    gateway_threads: int = setting(64, help="requests that one process can hold at a time")
+    gateway_threads: int = setting(256, help="requests that one process can hold at a time; beyond, they wait unseen")
     start_timeout_s: float = setting(10.0, help="how long Redis and the registry may take to appear at start")
     graceful_timeout_s: float = setting(30.0, help="how long requests at hand may take after SIGTERM")
     max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request")

@@ -1,0 +1,98 @@
+"""A gateway that is reloaded, or told to stop, while it is asked by clients old and new."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.parts import Server, free_port, wait_until
+
+BODY = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.gif"\r\n\r\nGIF89a\5\0\5\0\r\n--b--\r\n'
+HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+class Callers:
+    """Clients that ask without a pause; every second one with a new connection each time."""
+
+    def __init__(self, port: int, count: int) -> None:
+        self.port, self.answered, self.wrong = port, 0, list[str]()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number % 2 == 0,), daemon=True) for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, anew: bool) -> None:
+        connection = None
+        while not self._ended.is_set():
+            if connection is None:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+                try:
+                    connection.connect()
+                except ConnectionRefusedError:  # nobody took a request
+                    connection = None
+                    self._ended.wait(0.05)
+                    continue
+            try:
+                connection.request("POST", "/api/vision/v3/predict", BODY, HEADERS)
+                response = connection.getresponse()
+                response.read()
+            except OSError as error:
+                self.wrong.append(repr(error))
+                return
+            self.answered += 1
+            if response.status != 200:
+                self.wrong.append(str(response.status))
+            if anew or response.getheader("Connection") == "close":
+                connection.close()
+                connection = None
+
+
+def listens(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    connection.close()
+    return True
+
+
+def processes(gateway: Server) -> set[int]:
+    return {child.pid for child in psutil.Process(gateway.process.pid).children()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM])
+def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: signal.Signals) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
+    env = {"SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{port}", "SERVOIR_GATEWAY_WORKERS": "2"}
+    gateway = Server(command, lambda: listens(port), tmp_path / "log", env)
+    old = processes(gateway)
+    callers = Callers(port, 8)
+    wait_until(lambda: callers.answered > 50, what="load is on")
+
+    gateway.process.send_signal(how)
+    before = callers.answered
+    if how is signal.SIGHUP:
+        wait_until(lambda: len(processes(gateway) - old) == 2 and not processes(gateway) & old, what="new processes")
+        wait_until(lambda: callers.answered > before + 50, what="they answer")
+        gateway.process.send_signal(signal.SIGTERM)
+    exit_code = gateway.process.wait(60)
+    callers.end()
+
+    assert callers.wrong == []
+    assert exit_code == 0
