@@ -13,8 +13,8 @@ import msgspec
 from chassis.errors import BadRequest, NotFound, ServoirError
 from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
-from services.queue.client import Answer, QuarantinedItem, QueueView
-from services.registry.client import Modelinfo, parse_key
+from services.queue.client import Answer, QuarantinedItem, QueueView, Standing
+from services.registry.client import ApiKey, Modelinfo, Terms, parse_key
 
 RECT = {
     "region_attributes": {"label": "bicycle", "score": 0.9995},
@@ -62,6 +62,7 @@ class FakeQueue:
         self.refusal: ServoirError | None = None
         self.away: ServoirError | None = None
         self.gate: threading.Event | None = None
+        self.standing: Standing | None = None
 
     def start(self) -> None: ...
 
@@ -72,6 +73,8 @@ class FakeQueue:
 
     def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
         self.calls.append({"payloads": list(payloads), **how})
+        if how.get("claim"):
+            how["claim"].standing = self.standing
         if self.refusal or self.away:
             raise self.refusal or self.away or AssertionError
         if self.gate:
@@ -145,6 +148,32 @@ class FakeCatalogue:
         return found[-1]
 
 
+class FakeKeyRing:
+    """Opens for the tokens it was given."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, ApiKey] = {}
+        self.away: ServoirError | None = None
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> bool:
+        return True
+
+    def give(self, token: str, **terms: Any) -> ApiKey:
+        """Make a key that *token* opens."""
+        known = {"client_id": "ann", "id": f"id-{token}", "created_at_ms": 1, "created_by": "root"}
+        self.known[token] = ApiKey(**(known | terms))
+        return self.known[token]
+
+    def find(self, token: str) -> ApiKey | None:
+        if self.away:
+            raise self.away
+        return self.known.get(token)
+
+
 class FakeRegistry:
     """Takes every change and remembers it; answers usage with the rows it was given."""
 
@@ -171,6 +200,22 @@ class FakeRegistry:
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
         self._note("set_default", task, key, actor)
+
+    def create_api_key(self, terms: Terms, *, actor: str) -> tuple[ApiKey, str]:
+        self._note("create_api_key", terms, actor)
+        return ApiKey(client_id=terms.client_id, id="made", created_at_ms=1, created_by=actor), "sv_made_secret"
+
+    def api_keys(self, client_id: str = "") -> list[ApiKey]:
+        self._note("api_keys", client_id)
+        return [ApiKey(client_id="ann", id="made", created_at_ms=1, created_by="root")]
+
+    def revoke_api_key(self, id: str, *, actor: str) -> ApiKey:
+        self._note("revoke_api_key", id, actor)
+        return ApiKey(client_id="ann", id=id, created_at_ms=1, created_by="root", revoked_at_ms=2)
+
+    def rotate_api_key(self, id: str, *, grace_s: float, actor: str) -> tuple[ApiKey, str]:
+        self._note("rotate_api_key", id, grace_s, actor)
+        return ApiKey(client_id="ann", id=id, created_at_ms=1, created_by="root"), "sv_made_other"
 
     def usage(self, **asked: Any) -> list[pb.UsageRow]:
         self._note("usage", asked)

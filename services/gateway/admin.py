@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
-
 import msgspec
 from flask import Blueprint, Response, request
 
-from chassis.errors import BadRequest, Forbidden, Unauthorized, UnsupportedMedia
+from chassis.errors import BadRequest, UnsupportedMedia
+from services.gateway.api_keys import caller, require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, operation
+from services.gateway.operations import ADMIN, CHANGES, Nothing, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import TASKS, Modelinfo, parse_modelinfo
@@ -31,24 +30,6 @@ class DefaultSet(msgspec.Struct):
     key: str
 
 
-class Nothing(msgspec.Struct):
-    """An empty object: the change is said by the address."""
-
-
-def require_admin() -> None:
-    """Raise where this caller may not see what concerns operators only.
-
-    Without a token set, that is open where the gateway is bound to loopback, and closed elsewhere.
-    """
-    settings = parts().settings
-    if settings.admin_token:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), settings.admin_token.encode()):
-            raise Unauthorized("this needs the admin token: Authorization: Bearer …")
-    elif not settings.on_loopback:
-        raise Forbidden("this is closed: no SERVOIR_ADMIN_TOKEN is set, and this gateway is not bound to loopback")
-
-
 def require_change() -> str:
     """Return who is asking, for the registry's history; raises where this caller may not change anything.
 
@@ -57,7 +38,8 @@ def require_change() -> str:
     require_admin()
     if request.mimetype != "application/json":
         raise UnsupportedMedia("send a change as Content-Type: application/json")
-    return request.headers.get("X-Actor", "")[:100] or "admin"
+    told = request.headers.get("X-Actor", "")[:100]
+    return told or "admin" if not caller().id else f"{caller().client_id} {told}".strip()
 
 
 @v3.post("/models")

@@ -10,9 +10,11 @@ from flask import Flask, Response, g, request
 from chassis import logs
 from services.gateway import (
     admin,
+    api_keys,
     health,
     inference,
     instruments,
+    keys,
     models,
     openapi,
     page,
@@ -23,6 +25,7 @@ from services.gateway import (
 )
 from services.gateway.cors import cors_headers
 from services.gateway.parts import EXTENSION, Parts
+from services.gateway.rate_limits import rate_limit_headers
 from services.gateway.request_ids import request_id_of
 
 log = logs.logger()
@@ -43,11 +46,11 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
-    resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3)
+    resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3, keys.v3)
     for blueprint in (*resources, inference.blueprint, health.blueprint, openapi.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
-    app.before_request(_begin)
+    app.before_request(_Begin(parts))
     app.after_request(_Finish(parts.settings.cors_origins))
     return app
 
@@ -57,17 +60,25 @@ def close(app: Flask) -> None:
     parts: Parts = app.extensions[EXTENSION]
     parts.clock.stop()
     parts.models.stop()
+    parts.keys.stop()
     parts.queue.close()
     parts.operator.close()
     parts.registry.close()
 
 
-def _begin() -> None:
-    now = time.monotonic()
-    about = g._get_current_object()
-    about.started = now
-    about.request_id = request_id_of(request.environ.get("HTTP_X_REQUEST_ID"))
-    about.model_key = ""
+class _Begin:
+    """What every request gets before its view: an id, and who sends it; raises Unauthorized."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def __call__(self) -> None:
+        about, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+        about.started = time.monotonic()
+        about.request_id = request_id_of(asked.environ.get("HTTP_X_REQUEST_ID"))
+        about.model_key = ""
+        about.caller, about.claim = api_keys.EVERYONE, None
+        about.caller = api_keys.identify(asked.environ, asked.endpoint, self._parts)
 
 
 class _Finish:
@@ -79,6 +90,10 @@ class _Finish:
     def __call__(self, response: Response) -> Response:
         about, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
         response.headers["X-Request-Id"] = about.request_id
+        if about.claim:
+            response.headers.update(rate_limit_headers(about.claim))
+        if response.status_code == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
         origin = asked.environ.get("HTTP_ORIGIN")
         if origin:
             preflight = asked.method == "OPTIONS"
@@ -94,6 +109,8 @@ class _Finish:
                 path=asked.path[:200],
                 status=response.status_code,
                 model_key=about.model_key,
+                client_id=about.caller.client_id,
+                api_key=about.caller.id,
                 seconds=round(seconds, 6),
             )
         return response

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 _PREDICTS = re.compile(r"/api/vision/v[23]/predict.*|/v2/.*").fullmatch
 _READS = re.compile(r"/api/vision/v[23](/|/models.*)?|/openapi\.json").fullmatch
-_ASKED = ("Authorization", "Idempotency-Key", "X-Request-Id", "X-Request-Timeout-S")
-_SAID = "X-Request-Id, Retry-After"
+_ASKED = ("Authorization", "Idempotency-Key", "X-Api-Key", "X-Priority", "X-Request-Id", "X-Request-Timeout-S")
+_SAID = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 _REMEMBERED_S = "600"
 
 

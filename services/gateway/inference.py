@@ -19,6 +19,7 @@ from chassis.errors import BadRequest, DeadlineExceeded, ModelFailed, ServoirErr
 from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
 from services.gateway import signatures
+from services.gateway.api_keys import ITSELF, Asker, asker_for
 from services.gateway.models import json_response
 from services.gateway.operations import Query, operation
 from services.gateway.parts import parts
@@ -119,7 +120,8 @@ def infer(name: str, version: str = "") -> Response:
     g.model_key = model.key
     asked.request.model_name, asked.request.model_version = name, model.rel_num
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    response = join([_read(answer) for answer in _run(model, asked.request, timeout_s)])
+    answers = _run(model, asked.request, timeout_s, asker_for(model))
+    response = join([_read(answer) for answer in answers])
     return _answer(response, asked)
 
 
@@ -167,7 +169,7 @@ def _header_bytes() -> int | None:
     return int(text[:12])
 
 
-def _run(model: Modelinfo, message: pb.ModelInferRequest, timeout_s: float) -> list[Answer]:
+def _run(model: Modelinfo, message: pb.ModelInferRequest, timeout_s: float, asker: Asker) -> list[Answer]:
     gateway = parts()
     singles = split(message, most=gateway.settings.max_images)
     left_s = timeout_s - (time.monotonic() - g.started)
@@ -175,7 +177,12 @@ def _run(model: Modelinfo, message: pb.ModelInferRequest, timeout_s: float) -> l
         raise DeadlineExceeded("the deadline passed while the body arrived")
     payloads = [single.SerializeToString() for single in singles]
     return gateway.queue.predict(
-        payloads, model_key=model.key, task="tensor", request_id=g.request_id, timeout_s=left_s
+        payloads,
+        model_key=model.key,
+        task="tensor",
+        request_id=g.request_id,
+        timeout_s=left_s,
+        **asker._asdict(),
     )
 
 
@@ -206,7 +213,7 @@ def _answer(response: pb.ModelInferResponse, asked: Asked) -> Response:
 
 def _signature(model: Modelinfo) -> signatures.Signature:
     def probe(message: pb.ModelInferRequest) -> pb.ModelInferResponse:
-        return _read(_run(model, message, parts().settings.predict_timeout_s)[0])
+        return _read(_run(model, message, parts().settings.predict_timeout_s, ITSELF)[0])
 
     return signatures.signature_of(model, probe)
 

@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
+from services.gateway.api_keys import OPEN
 from services.gateway.envelope import EnvelopeV2, EnvelopeV3, File
 from services.gateway.models import json_response
 from services.gateway.operations import ALWAYS, IMAGES, REQUEST_ID, Operation, Query
@@ -20,6 +21,11 @@ blueprint = Blueprint("openapi", __name__)
 _REF = "#/components/schemas/{name}"
 _CHOICE = re.compile(r"<any\(([^)]*)\):(\w+)>")
 _RETRIED = (429, 503)
+_KEY_PROBLEMS = (401, 403, 503)
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where this deployment asks for keys"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same in another header"},
+}
 _ABOUT = """Servoir serves vision models. Every error is `application/problem+json`.
 `X-Request-Id` is sent back with every answer and stands in every service's log."""
 
@@ -43,7 +49,8 @@ def describe(app: Flask) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Servoir", "version": "3", "description": _ABOUT, "license": {"name": "Apache-2.0"}},
         "paths": paths,
-        "components": {"schemas": _schemas([operation for _, _, operation in said])},
+        "security": [{"bearer": []}, {"header": []}, {}],
+        "components": {"schemas": _schemas([operation for _, _, operation in said]), "securitySchemes": _SCHEMES},
     }
 
 
@@ -62,8 +69,10 @@ def _operation(rule: Rule, method: str, doc: str, operation: Operation) -> dict[
         "summary": summary,
         "description": more,
         "parameters": [*_in_path(rule), *(_parameter(query) for query in (*operation.query, REQUEST_ID))],
-        "responses": _answers(operation),
+        "responses": _answers(operation, () if rule.endpoint in OPEN else _KEY_PROBLEMS),
     }
+    if rule.endpoint in OPEN:
+        described["security"] = []
     if operation.takes is not None:
         described["requestBody"] = {"required": True, "content": _body(operation.takes)}
     return described
@@ -100,14 +109,14 @@ def _body(takes: Any) -> dict[str, Any]:
     return {IMAGES: {"schema": {"type": "object", "required": ["image"], "properties": properties}}}
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
+def _answers(operation: Operation, also: tuple[int, ...]) -> dict[str, Any]:
     answers = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
     for status in operation.also:
         answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(operation.answer)}
     problem = {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}}
     if operation.error is not None:
         problem |= {"application/json": {"schema": _reference(operation.error)}}
-    for status in sorted({*operation.problems, *ALWAYS}):
+    for status in sorted({*operation.problems, *also, *ALWAYS}):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": problem,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 ALWAYS = (405, 500)
@@ -38,9 +40,13 @@ class Operation(NamedTuple):
     error: Any
 
 
+class Nothing(msgspec.Struct):
+    """An empty object: the change is said by the address."""
+
+
 IMAGES = "multipart/form-data"
 
-ADMIN = Query("Authorization", "`Bearer …` with the admin token, where one is set", place="header")
+ADMIN = Query("Authorization", "`Bearer …` with the admin token, where one is set, or an admin key", place="header")
 REQUEST_ID = Query("X-Request-Id", "Your id for this request, 1 to 64 of `A-Za-z0-9._:-`", place="header")
 
 

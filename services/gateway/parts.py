@@ -9,7 +9,7 @@ from flask import current_app
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
 from services.queue.client import QueueClient, QueueOperator
-from services.registry.client import ModelCatalogue, RegistryClient
+from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
 EXTENSION = "servoir"
 
@@ -21,6 +21,7 @@ class Parts(NamedTuple):
     queue: QueueClient
     operator: QueueOperator
     models: ModelCatalogue
+    keys: KeyRing
     registry: RegistryClient
     clock: UploadClock
 

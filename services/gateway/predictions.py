@@ -8,6 +8,7 @@ import msgspec
 
 from chassis import logs
 from chassis.errors import DeadlineExceeded, ModelFailed, ServoirError
+from services.gateway.api_keys import Asker
 from services.gateway.envelope import Outcome, read_prediction
 from services.gateway.problems import Problem, problem_of
 from services.gateway.uploads import Upload
@@ -24,6 +25,7 @@ class Call(msgspec.Struct, frozen=True):
     task: str
     request_id: str
     timeout_s: float
+    asker: Asker
     idempotency_key: str = ""
 
 
@@ -52,6 +54,7 @@ def _answers(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[A
         request_id=call.request_id,
         timeout_s=call.timeout_s,
         idempotency_key=call.idempotency_key,
+        **call.asker._asdict(),
     )
 
 

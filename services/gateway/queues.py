@@ -10,9 +10,10 @@ import msgspec
 from flask import Blueprint, Response, g
 
 from chassis.errors import NotFound
-from services.gateway.admin import Nothing, require_admin, require_change
+from services.gateway.admin import require_change
+from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, operation
+from services.gateway.operations import ADMIN, CHANGES, Nothing, operation
 from services.gateway.parts import parts
 from services.gateway.predictions import answered_problem
 from services.gateway.problems import Problem

@@ -1,8 +1,9 @@
 """Quotas as HTTP tells them. Pure.
 
-``RateLimit-Policy`` and ``RateLimit`` are those of draft-ietf-httpapi-ratelimit-headers-10: each limit with its name, its
-quota ``q`` per window of ``w`` seconds, what remains ``r``, and the seconds ``t`` until it is whole again. ``RateLimit-Limit``,
-``-Remaining`` and ``-Reset`` are those of draft -06, which most clients read; they tell the limit that is nearest to its end.
+``RateLimit-Policy`` and ``RateLimit`` are those of draft-ietf-httpapi-ratelimit-headers-10: each limit with its name,
+its quota ``q`` per window of ``w`` seconds, what remains ``r``, and the seconds ``t`` until it is whole again.
+``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` are those of draft 06, which most clients read; they tell the limit
+that is nearest to its end.
 """
 
 from __future__ import annotations

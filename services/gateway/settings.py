@@ -34,7 +34,9 @@ class Settings:
     predict_timeout_s: float = setting(10.0, help="deadline where neither the request nor the model names one")
     max_predict_timeout_s: float = setting(120.0, help="the longest deadline that a request may ask for")
     cors_origins: tuple[str, ...] = setting(("*",), help="origins whose pages may call the prediction API")
-    admin_token: str = setting("", help="bearer token for requests that change something")
+    api_keys: str = setting("auto", help="on, off, or auto: on, except for requests from this machine to loopback")
+    open_to_all: bool = setting(False, help="said again: off means off, also at an address that others can reach")
+    admin_token: str = setting("", help="a token that may do everything; the first API key is made with it")
     gateway_metrics_folder: str = setting("", help="where the processes sum up their metrics; set by gunicorn_conf.py")
     log_level: str = setting("info", help="debug, info, warning or error")
 
@@ -42,6 +44,13 @@ class Settings:
         host, _, port = self.gateway_address.rpartition(":")
         if not host or not port.isdigit():
             raise ValueError(f"SERVOIR_GATEWAY_ADDRESS: not host:port: {self.gateway_address!r}")
+        if self.api_keys not in ("on", "off", "auto"):
+            raise ValueError(f"SERVOIR_API_KEYS: {self.api_keys!r} is none of on, off, auto")
+        if self.api_keys == "off" and not self.on_loopback and not self.open_to_all:
+            raise ValueError(
+                f"SERVOIR_API_KEYS: off, but others can reach {self.gateway_address}: anyone could use every model. "
+                "Turn them on, or say SERVOIR_OPEN_TO_ALL=true as well if that is meant"
+            )
         if self.gateway_workers < 1 or self.gateway_threads < 1:
             raise ValueError("SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1")
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,28 +13,30 @@ from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest
 from chassis.rpc.registry_pb2 import UsageRow
-from services.gateway.admin import require_admin
+from services.gateway.api_keys import own_client
 from services.gateway.models import json_response
 from services.gateway.operations import ADMIN, Query, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
-from services.registry.client import percentile_s
+from services.registry.client import LATENCY_BOUNDS_S, percentile_s
 
 v3 = Blueprint("usage", __name__, url_prefix=V3)
-v3.before_request(require_admin)
 _QUERY = (
     Query("from", "The first moment: ISO 8601, or Unix milliseconds"),
     Query("to", "The first moment that no longer counts"),
     Query("by", "`client`, `model`, `hour`, `day`, `status`, joined with commas; `model` where it is not said"),
     Query("model", "Only this model's"),
-    Query("client", "Only this client's"),
+    Query("client", "Only this client's; a key that is no admin's sees its own client's"),
     Query("format", "`csv`, for a table; so does `Accept: text/csv`"),
     ADMIN,
 )
 
 
 class Usage(msgspec.Struct):
-    """Sums by group. A row has its group's members, then ``requests``, ``failed``, ``statuses``, bytes and seconds."""
+    """Sums by group. A row has its group's members, then counts, bytes, seconds, and the latencies by buckets.
+
+    ``requests`` are those that were accepted, ``images`` what they brought; ``failed`` and ``statuses`` count images.
+    """
 
     by: str
     rows: list[dict[str, Any]]
@@ -52,7 +55,7 @@ def usage() -> Response:
     by = request.args.get("by", "model")
     found = parts().registry.usage(
         by=by,
-        client_id=request.args.get("client", ""),
+        client_id=own_client(request.args.get("client", "")),
         model_key=request.args.get("model", ""),
         from_ms=moment_ms("from", request.args.get("from", "")),
         to_ms=moment_ms("to", request.args.get("to", "")),
@@ -89,18 +92,26 @@ def flat(row: UsageRow) -> dict[str, Any]:
     return {
         **dict(sorted(row.group.items())),
         "requests": row.requests,
+        "images": row.images,
         "failed": failed,
         "statuses": {str(status): count for status, count in sorted(row.statuses.items())},
         "payload_bytes": row.payload_bytes,
         "service_s": round(row.service_s, 6),
         **percentiles,
+        "latency_histogram": latency_histogram(row.latency_histogram),
     }
+
+
+def latency_histogram(counts: Sequence[int]) -> list[tuple[float, int]]:
+    """Return the buckets that hold anything, each as its upper bound in seconds (of the last: its lower) and count."""
+    bounds = (*LATENCY_BOUNDS_S, LATENCY_BOUNDS_S[-1])
+    return [(round(bound, 6), count) for bound, count in zip(bounds, counts, strict=True) if count]
 
 
 def as_csv(rows: list[dict[str, Any]], by: str) -> str:
     """Return rows under a line of names; there are names even where there are no rows."""
     groups = sorted(name.strip() for name in by.split(",") if name.strip())
-    names = [*groups, "requests", "failed", "payload_bytes", "service_s", *_PERCENTILES]
+    names = [*groups, "requests", "images", "failed", "payload_bytes", "service_s", *_PERCENTILES]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, extrasaction="ignore", restval="", lineterminator="\r\n")
     writer.writeheader()

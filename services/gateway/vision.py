@@ -10,6 +10,7 @@ from flask import Blueprint, Request, Response, g, request
 
 from chassis.errors import BadRequest
 from services.gateway import envelope, instruments
+from services.gateway.api_keys import asker_for
 from services.gateway.operations import IMAGES, Query, operation
 from services.gateway.parts import parts
 from services.gateway.predictions import Call, predict, slowest, worst
@@ -24,6 +25,7 @@ _PROBLEMS = (400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)
 _QUERY = (
     Query("q", "The model, where the form names none"),
     Query("X-Request-Timeout-S", "Seconds until the answer is useless to you", "number", "header"),
+    Query("X-Priority", "`batch`, to go behind the interactive requests", place="header"),
     Query("Idempotency-Key", "The same key and images get the same answer, without another run", place="header"),
 )
 
@@ -95,7 +97,8 @@ def _predict(task: str, version: int) -> Response:
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
     left_s = timeout_s - (read_at - about.started)
-    outcomes = predict(gateway.queue, form.images, Call(model, task, about.request_id, left_s, idempotency_key))
+    call = Call(model, task, about.request_id, left_s, asker_for(model), idempotency_key)
+    outcomes = predict(gateway.queue, form.images, call)
     predicted_at = time.monotonic()
     instruments.count_images(model.key, outcomes)
     problem = worst(outcomes)

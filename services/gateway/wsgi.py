@@ -14,7 +14,7 @@ from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
 from services.queue.client import QueueClient, QueueOperator
-from services.registry.client import ModelCatalogue, RegistryClient
+from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
 _M_MMAP_THRESHOLD = -3
 _LARGE_BYTES = 2**20
@@ -39,10 +39,13 @@ def build() -> Flask:
         queue=QueueClient(settings.redis_url),
         operator=QueueOperator(settings.redis_url),
         models=ModelCatalogue(settings.registry_address),
+        keys=KeyRing(settings.registry_address),
         registry=RegistryClient(settings.registry_address),
         clock=UploadClock(settings.upload_timeout_s),
     )
     parts.queue.start()
     parts.models.start()
+    parts.keys.start()
     parts.models.wait(settings.start_timeout_s)
+    parts.keys.wait(settings.start_timeout_s)
     return create_app(parts)

@@ -12,7 +12,7 @@ from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
 from services.gateway.wsgi import give_back_large_bodies
 from services.queue.client import QueueView
-from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
+from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
 def build() -> Flask:
@@ -25,6 +25,7 @@ def build() -> Flask:
             queue=FakeQueue(),  # type: ignore[arg-type]
             operator=FakeOperator([QueueView("acme-coco_things-1", 0, 0, 0, 0, 0, 0.0, 0, "d", 1, 1.0, [])]),  # type: ignore[arg-type]
             models=FakeCatalogue(model(), bbox="acme-coco_things-1"),  # type: ignore[arg-type]
+            keys=FakeKeyRing(),  # type: ignore[arg-type]
             registry=FakeRegistry(),  # type: ignore[arg-type]
             clock=UploadClock(settings.upload_timeout_s),
         )

@@ -13,7 +13,7 @@ from services.gateway.app import close, create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
-from tests.fakes_gateway import FakeCatalogue, FakeOperator, FakeQueue, FakeRegistry, model
+from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Gateway:
     )
     operator: FakeOperator = field(default_factory=FakeOperator)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    keys: FakeKeyRing = field(default_factory=FakeKeyRing)
     apps: list[Flask] = field(default_factory=list)
 
     @property
@@ -41,6 +42,7 @@ class Gateway:
                 queue=self.queue,  # type: ignore[arg-type]
                 operator=self.operator,  # type: ignore[arg-type]
                 models=self.models,  # type: ignore[arg-type]
+                keys=self.keys,  # type: ignore[arg-type]
                 registry=self.registry,  # type: ignore[arg-type]
                 clock=UploadClock(self.settings.upload_timeout_s),
             )

@@ -132,7 +132,7 @@ def test_changes_need_the_admin_token_where_there_is_one(gateway: Gateway) -> No
 
 
 def test_without_a_token_only_loopback_takes_changes(gateway: Gateway) -> None:
-    gateway.settings = Settings(gateway_address="0.0.0.0:8080")
+    gateway.settings = Settings(gateway_address="0.0.0.0:8080", api_keys="off", open_to_all=True)
 
     assert change(gateway, json={}) == 403
     assert gateway.registry.calls == []

@@ -17,7 +17,7 @@ def row(**group: str) -> UsageRow:
     histogram = [0] * (len(LATENCY_BOUNDS_S) + 1)
     histogram[40] = 10
     return UsageRow(
-        group=group, requests=10, statuses={200: 8, 504: 2}, payload_bytes=500, service_s=1.5,
+        group=group, requests=7, images=10, statuses={200: 8, 504: 2}, payload_bytes=500, service_s=1.5,
         latency_histogram=histogram,
     )  # fmt: skip
 
@@ -30,7 +30,9 @@ def test_usage_is_one_row_for_each_group(gateway: Gateway) -> None:
     assert answer is not None
     [found] = answer["rows"]
     assert (found["model"], found["day"]) == ("acme-a-1", "2026-01-02")
-    assert (found["requests"], found["failed"], found["statuses"]) == (10, 2, {"200": 8, "504": 2})
+    assert (found["requests"], found["images"], found["failed"]) == (7, 10, 2)
+    assert found["statuses"] == {"200": 8, "504": 2}
+    assert found["latency_histogram"] == [[round(LATENCY_BOUNDS_S[40], 6), 10]]
     assert LATENCY_BOUNDS_S[39] <= found["latency_p50_s"] <= LATENCY_BOUNDS_S[40]
     assert gateway.registry.calls == [
         ("usage", {"by": "model,day", "client_id": "", "model_key": "acme-a-1",
@@ -46,7 +48,7 @@ def test_usage_is_csv_where_that_is_wanted(gateway: Gateway, how: dict[str, dict
 
     assert response.mimetype == "text/csv"
     first, second = csv.DictReader(response.text.splitlines())
-    assert (first["model"], first["requests"], first["failed"]) == ("acme-a-1", "10", "2")
+    assert (first["model"], first["images"], first["failed"]) == ("acme-a-1", "10", "2")
     assert second["model"] == "'=1+1"
 
 
@@ -54,7 +56,7 @@ def test_csv_of_no_usage_still_has_its_line_of_names(gateway: Gateway) -> None:
     text = gateway.client.get(f"{V3}/usage?format=csv&by=client").text
 
     assert text.splitlines() == [
-        "client,requests,failed,payload_bytes,service_s,latency_p50_s,latency_p95_s,latency_p99_s"
+        "client,requests,images,failed,payload_bytes,service_s,latency_p50_s,latency_p95_s,latency_p99_s"
     ]
 
 
