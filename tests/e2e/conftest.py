@@ -13,7 +13,7 @@ DETECTOR, CLASSIFIER = "demo-coco_things-1", "demo-imagenet-1"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what starts whole suites last: a mistake shows early, and no suite idles beside other tests."""
-    items.sort(key=lambda item: any(place in item.path.as_posix() for place in ("/chaos/", "/e2e/")))
+    items.sort(key=lambda item: any(place in item.path.as_posix() for place in ("tests/chaos/", "tests/e2e/")))
     for item in items:
         if "/e2e/" in item.path.as_posix():
             item.add_marker(pytest.mark.slow)
