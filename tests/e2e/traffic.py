@@ -1,0 +1,83 @@
+"""Clients that post pictures without a pause while a test does something to the suite."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import httpx
+
+# The smallest JPEG header that says 8 x 8 pixels; what follows it is anything, for the echo model reads no pixels.
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0001108000800080301220002110103110100ffd9")
+DEADLINE_S = 30.0
+_PAUSE_S = 0.02
+
+
+class Seen(NamedTuple):
+    """One answer: its HTTP status, the key of the model that answered, or what the problem says, and how long it took.
+
+    A connection that broke has status 0.
+    """
+
+    status: int
+    said: str
+    took_s: float
+
+
+def picture(size: int = 1000) -> bytes:
+    """Return a picture of exactly so many bytes."""
+    return JPEG + bytes(size - len(JPEG))
+
+
+def post(client: httpx.Client, url: str, key: str, content: bytes) -> Seen:
+    """Ask the model *key* about one picture; a lost connection is an answer too."""
+    began_s = time.monotonic()
+    try:
+        answer = client.post(
+            f"{url}/api/vision/v3/predict/bbox",
+            params={"q": key} if key else {},
+            files={"image": ("echo.jpg", content, "image/jpeg")},
+            headers={"X-Request-Timeout-S": f"{DEADLINE_S:g}"},
+        )
+    except httpx.TransportError as error:
+        return Seen(0, repr(error), time.monotonic() - began_s)
+    told = answer.json()
+    said = told["model"]["key"] if answer.status_code == 200 else str(told["detail"])
+    return Seen(answer.status_code, said, time.monotonic() - began_s)
+
+
+class Traffic:
+    """So many clients, each asking *key* again as soon as it is answered; within ``with``."""
+
+    def __init__(
+        self, url: str, key: str, *, clients: int = 3, content: Callable[[], bytes] = picture, pause_s: float = _PAUSE_S
+    ) -> None:
+        self._url, self._key, self._content, self._pause_s = url, key, content, pause_s
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self.seen: list[Seen] = []
+
+    def __enter__(self) -> Traffic:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def failures(self) -> list[Seen]:
+        """Return what was not answered with 200."""
+        return [seen for seen in self.seen if seen.status != 200]
+
+    def answered_by(self) -> set[str]:
+        """Return the keys of the models that answered."""
+        return {seen.said for seen in self.seen if seen.status == 200}
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=60) as client:
+            while not self._ended.wait(self._pause_s):
+                self.seen.append(post(client, self._url, self._key, self._content()))
