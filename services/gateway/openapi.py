@@ -22,6 +22,7 @@ _REF = "#/components/schemas/{name}"
 _CHOICE = re.compile(r"<any\(([^)]*)\):(\w+)>")
 _RETRIED = (429, 503)
 _KEY_PROBLEMS = (401, 403, 503)
+_HEADER_TEXT = "^[ -~]*$"
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where this deployment asks for keys"},
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same in another header"},
@@ -92,7 +93,10 @@ def _choice(choices: list[str] | None) -> dict[str, Any]:
 
 
 def _parameter(query: Query) -> dict[str, Any]:
-    return {"name": query.name, "in": query.place, "description": query.help, "schema": {"type": query.kind}}
+    schema = {"type": query.kind}
+    if query.place == "header" and query.kind == "string":
+        schema["pattern"] = _HEADER_TEXT
+    return {"name": query.name, "in": query.place, "description": query.help, "schema": schema}
 
 
 def _body(takes: Any) -> dict[str, Any]:
