@@ -40,7 +40,7 @@ class Load:
             thread.join()
 
     def _run(self, number: int) -> None:
-        chance = random.Random(self._history.seed * 1000 + number)
+        chance = random.Random(f"{self._history.seed}, client {number}")
         with httpx.Client(timeout=60.0) as client:
             while not self._stopped.is_set():
                 self._post(client, chance)
