@@ -51,6 +51,12 @@ def max_ahead(plan: Plan, remaining_s: float) -> int:
     return max(0, math.floor(_CAUTION * spare_s * drain_rate(plan)))
 
 
+def left_s(plan: Plan, ahead: int) -> float:
+    """Return how long until an item is answered that so many go before; infinite where nobody serves the model."""
+    rate = drain_rate(plan)
+    return ahead / rate + min(map(_at_best_s, plan.replicas)) if rate else math.inf
+
+
 def retry_after_s(plan: Plan, reason: str, ahead: int, allowed: int) -> float:
     """Return after how long another try has a chance: when as many are answered as stood in the way."""
     rate = drain_rate(plan)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+CANCELLED = 409
+"""The status of an item that was cancelled while it waited."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """The one answer of an item; times in seconds.

@@ -33,13 +33,18 @@ usage:sealed:<id>     list      a batch of them on its way to the registry.
 usage:batches         zset      id of such a batch: when to send it again, ms.
 quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.
 replies:<gateway>     list      answers for one gateway process (answers.py); expires when nobody reads it.
+job:<id>              hash      an asynchronous request: ``client``, ``model``, ``about`` (its gateway's own text),
+                                ``count`` and ``left`` (its items), ``created`` and ``done`` (ms), ``keep_ms``,
+                                ``item:<index>`` (the id of one without an answer), ``answer:<index>``; expires
+                                *keep_ms* after its last answer, or after its deadline.
 idem:<hash>           hash      an ``Idempotency-Key`` of a client: ``print`` (of what it asked), ``running:<index>``,
-                                ``answer:<index>``, ``waiter:<request>:<list>``; expires with its window.
+                                ``answer:<index>``, ``waiter:<request>:<list or job>``, ``job`` (the last one's id);
+                                expires with its window.
 ====================  ========  ==========================================================================
 
 An item is at each moment in one of these: an order, ``retries``, or the pending entries of one dispatcher. It leaves
-the stream in the one step that puts its answer on its gateway's list: whoever removes the entry has answered it.
-The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
+the stream in the one step that puts its answer on its gateway's list, or into its job: whoever removes the entry has
+answered it. The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
 """
 
 from __future__ import annotations
@@ -80,9 +85,10 @@ _OF_ALL = {
     "usage_sealed": "usage:sealed:",
     "usage_batches": "usage:batches",
     "quota": "quota:",
+    "job": "job:",
 }
 _NAMES = [*_OF_ALL, *_OF_A_MODEL]
-_ENQUEUE = Script("enqueue", _NAMES, knows=["quota"], works_when_full=False)
+_ENQUEUE = Script("enqueue", _NAMES, knows=["ahead", "quota"], works_when_full=False)
 _CLAIM = Script("claim", _NAMES)
 _FINISH = Script("finish", _NAMES)
 _REQUEUE = Script("requeue", _NAMES)
@@ -92,6 +98,8 @@ _PUBLISH_PLAN = Script("publish_plan", _NAMES)
 _SWEEP = Script("sweep", _NAMES)
 _RETIRE = Script("retire", _NAMES)
 _DROP_QUARANTINED = Script("drop_quarantined", _NAMES)
+_SHOW_JOB = Script("show_job", _NAMES, knows=["ahead", "job"])
+_CANCEL_JOB = Script("cancel_job", _NAMES, knows=["ahead", "job"])
 _BEAT = Script("beat", list(_OF_ALL))
 _SEAL_USAGE = Script("seal_usage", list(_OF_ALL))
 _USAGE_SENT = Script("usage_sent", list(_OF_ALL))
@@ -99,7 +107,7 @@ _ALL_KEYS = [PREFIX + name for name in _OF_ALL.values()]
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """What an item is, beside its bytes; *to* is its gateway's list, *request* and *index* its place there."""
+    """What an item is, but its bytes; *to* is its gateway's list, or its job; *request* and *index* its place in it."""
 
     request_id: str
     client: str
@@ -154,6 +162,11 @@ def wake_channel(dispatcher: str) -> str:
 def replies_key(gateway: str) -> str:
     """Return the list of a gateway process's answers."""
     return f"{PREFIX}replies:{gateway}"
+
+
+def job_key(job: str) -> str:
+    """Return the key of an asynchronous request."""
+    return f"{PREFIX}job:{job}"
 
 
 def idempotency_key(digest: str) -> str:
@@ -255,6 +268,16 @@ def read_view(view: bytes) -> dict[str, Any]:
 def drop_quarantined(model: str, ids: Sequence[str]) -> Call:
     """Remove these items from a model's quarantine; none named: all."""
     return _DROP_QUARANTINED.call(_keys(model), {"ids": list(ids)})
+
+
+def show_job(job: str, client: str, model: str) -> Call:
+    """Show a job to its client (job.lua says what comes back)."""
+    return _SHOW_JOB.call(_keys(model), {"job": job, "client": client, "model": model})
+
+
+def cancel_job(job: str, client: str, model: str) -> Call:
+    """Cancel what waits of a client's job; gives how many items those were, and how the job is now."""
+    return _CANCEL_JOB.call(_keys(model), {"job": job, "client": client, "model": model})
 
 
 def beat(me: str, ttl_s: float) -> Call:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.queue.answers import Answer
+from services.queue.jobs import Job
 from services.queue.operators import QuarantinedItem, QueueOperator, QueueView
 from services.queue.quotas import Claim, Quota, Standing, quota_for
 from services.queue.requests import QueueClient
@@ -10,6 +11,7 @@ from services.queue.requests import QueueClient
 __all__ = [
     "Answer",
     "Claim",
+    "Job",
     "QuarantinedItem",
     "QueueClient",
     "QueueOperator",

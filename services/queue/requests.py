@@ -1,9 +1,10 @@
-"""A request into the queue, and its answers out of it, for the threads of a gateway."""
+"""A request into the queue, and its answers out of it, or into a job, for the threads of a gateway."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta
 from services.queue.connections import RETRY_AFTER_S, connect, translated
+from services.queue.jobs import Job, Jobs
 from services.queue.plan import NO_PLAN, Plan, read_plan
 from services.queue.quotas import Claim, read_standing, refusal
 from services.queue.replies import Replies, Waiting
@@ -38,6 +40,7 @@ class QueueClient:
     ) -> None:
         self._redis = connect(redis_url, most=_CONNECTIONS)
         self._replies = Replies(redis_url)
+        self._jobs = Jobs(self._redis)
         self._plans: dict[str, Plan] = {}
         self._max_waiting = max_waiting
         self._window_s = idempotency_window_s
@@ -93,14 +96,61 @@ class QueueClient:
             request=waiting.number,
             index=0,
             size=0,
-            idem=broker.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else "",
+            idem=_idem(client_id, idempotency_key),
         )
-        items = [(replace(about, index=place, size=len(payload)), payload) for place, payload in enumerate(payloads)]
+        items = _items(about, payloads)
         try:
-            ids = self._enqueue(items, deadline_s, weight, claim)
+            ids = [item.decode() for item in self._enqueue(items, deadline_s, weight, claim)[1:]]
             return self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
         finally:
             self._replies.forget(waiting)
+
+    def submit(
+        self,
+        payloads: Sequence[bytes],
+        *,
+        about: bytes,
+        keep_s: float,
+        model_key: str,
+        task: str,
+        request_id: str,
+        timeout_s: float,
+        client_id: str = "",
+        priority: str = "interactive",
+        weight: float = 1.0,
+        idempotency_key: str = "",
+        claim: Claim | None = None,
+    ) -> str:
+        """Return the id of a job that holds one answer for each payload, as they come; nobody waits for it.
+
+        It is kept for *keep_s* after its last answer, with *about*, a JSON text of the caller's own. The same payloads
+        under the same idempotency key are the same job. The rest is as in ``predict``, which raises the same.
+        """
+        self._check(priority, weight)
+        job = uuid.uuid4().hex
+        meta = Meta(
+            request_id=request_id,
+            client=client_id,
+            model=model_key,
+            task=task,
+            priority=priority,
+            to=broker.job_key(job),
+            request=0,
+            index=0,
+            size=0,
+            idem=_idem(client_id, idempotency_key),
+        )
+        kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
+        reply = self._enqueue(_items(meta, payloads), time.monotonic() + timeout_s, weight, claim, kept)
+        return str(reply[1].decode()) if reply[0] == b"same job" else job
+
+    def job(self, id: str, *, client_id: str = "") -> Job:
+        """Return a client's job; raises NotFound where it has none of this name, or not any more."""
+        return self._jobs.job(id, client_id=client_id)
+
+    def cancel(self, id: str, *, client_id: str = "") -> Job:
+        """Cancel what waits of a client's job; raises WrongState where nothing of it waits, and NotFound."""
+        return self._jobs.cancel(id, client_id=client_id)
 
     def _check(self, priority: str, weight: float) -> None:
         """Raise what is known without asking Redis."""
@@ -116,9 +166,14 @@ class QueueClient:
     # -- in ----------------------------------------------------------------------------------------
 
     def _enqueue(
-        self, items: list[tuple[Meta, bytes]], deadline_s: float, weight: float, claim: Claim | None
-    ) -> list[str]:
-        """Return the ids of the accepted items, '' for one that runs or ran already under its idempotency key."""
+        self,
+        items: list[tuple[Meta, bytes]],
+        deadline_s: float,
+        weight: float,
+        claim: Claim | None,
+        job: dict[str, Any] | None = None,
+    ) -> list[bytes]:
+        """Return what enqueue.lua says of a request that it takes, without what is left of a quota."""
         meta = items[0][0]
         args = {
             "priority": meta.priority,
@@ -130,6 +185,7 @@ class QueueClient:
             "idem": meta.idem,
             "print": _print_of(items) if meta.idem else "",
             "window_ms": round(self._window_s * 1000),
+            **(job or {}),
         }
         if claim:
             args["quota"] = claim.quota
@@ -144,11 +200,11 @@ class QueueClient:
                 "max_bytes": plan.max_bytes,
                 "left_ms": round(left_s * 1000),
             }
-            reply = self._run(broker.enqueue(meta.model, {**args, **limits}, items))
-            if reply[0] == b"accepted":
+            reply: list[Any] = self._run(broker.enqueue(meta.model, {**args, **limits}, items))
+            if reply[0] in (b"accepted", b"same job"):
                 if claim:
                     claim.standing = read_standing(reply.pop())
-                return [item.decode() for item in reply[1:]]
+                return reply
             if reply[0] == b"conflict":
                 raise Conflict("this idempotency key came with another request before")
             if reply[0] == b"over quota" and claim:
@@ -200,6 +256,14 @@ def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[An
     """Return all answers; what is missing got this one."""
     missing = Answer(status=status, body=problem(title, detail))
     return [answer or missing for answer in waiting.answers]
+
+
+def _items(about: Meta, payloads: Sequence[bytes]) -> list[tuple[Meta, bytes]]:
+    return [(replace(about, index=place, size=len(payload)), payload) for place, payload in enumerate(payloads)]
+
+
+def _idem(client_id: str, idempotency_key: str) -> str:
+    return broker.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else ""
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -1,26 +1,13 @@
 -- Accept the payloads of one request, all or none, or say why not.
--- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms quota
+-- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms quota,
+--   and of a job (to is its key then): job about keep_ms.
 -- ARGV[2..]: the meta and the payload of each item in turn.
 -- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key,
 -- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'};
--- {'over quota', limit, wait_ms, left}.
+-- {'over quota', limit, wait_ms, left}; {'same job', job, left} where the same was submitted under the key before.
 
 local count = (#ARGV - 1) / 2
 local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
-
--- How many items go before one with this start tag: those at work, those put back, and those with a lower tag.
--- Each class waits for the other by the shares that claim.lua gives them.
-local function ahead_of(tag)
-  local interactive = redis.call('ZCARD', K.order_interactive)
-  local batch = redis.call('ZCARD', K.order_batch)
-  local at_work = redis.call('XLEN', K.requests) - interactive - batch
-  if A.priority == 'batch' then
-    local before = redis.call('ZCOUNT', K.order_batch, '-inf', tag)
-    return at_work + before + math.min(interactive, (before + 1) * 9)
-  end
-  local before = redis.call('ZCOUNT', K.order_interactive, '-inf', tag)
-  return at_work + before + math.min(batch, math.ceil(before / 9))
-end
 
 local function refused(reason, ahead)
   redis.call('HINCRBY', K.state, 'refused:' .. A.priority .. ':' .. reason, 1)
@@ -45,6 +32,9 @@ local start = math.max(virtual, tonumber(redis.call('ZSCORE', flows, A.client) o
 
 local quota = A.quota and standing_of(A.quota)
 
+if A.job and new == 0 and known.job and redis.call('EXISTS', K.job .. known.job) == 1 then
+  return {'same job', known.job, quota and left_of(A.quota, quota)}
+end
 if new > 0 then
   if state[1] ~= A.version then return {'replan', redis.call('HGET', K.plans, A.model) or ''} end
   if quota then
@@ -55,10 +45,17 @@ if new > 0 then
     end
   end
   if A.max_ahead < -1 then return refused('no_replica', 0) end
-  local ahead = ahead_of(start)
+  local ahead = ahead_of(redis.call('ZCOUNT', K['order_' .. A.priority], '-inf', start), A.priority)
   if redis.call('XLEN', K.requests) + new > A.max_items then return refused('count', ahead) end
   if tonumber(state[2] or 0) + A.bytes > A.max_bytes then return refused('bytes', ahead) end
   if ahead + new - 1 > A.max_ahead then return refused('deadline', ahead) end
+end
+
+if A.job then
+  redis.call('HSET', A.to, 'client', A.client, 'model', A.model, 'about', A.about, 'count', count, 'left', count,
+             'created', NOW, 'keep_ms', A.keep_ms)
+  redis.call('PEXPIRE', A.to, A.left_ms + A.keep_ms)
+  if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'job', A.job) end
 end
 
 local reply, waits = {'accepted'}, false
@@ -66,11 +63,13 @@ for index = 0, count - 1 do
   local meta, payload = ARGV[2 + 2 * index], ARGV[3 + 2 * index]
   local stored = known['answer:' .. index]
   if stored then
+    if A.job then redis.call('HSET', A.to, 'item:' .. index, '') end
     local line = string.find(stored, '\n', 1, true)
     push(A.to, A.request, index, cjson.decode(string.sub(stored, 1, line - 1)), string.sub(stored, line + 1))
     reply[index + 2] = ''
   elseif known['running:' .. index] then
     waits = true
+    if A.job then redis.call('HSET', A.to, 'item:' .. index, known['running:' .. index]) end
     reply[index + 2] = ''
   else
     local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'payload', payload)
@@ -78,6 +77,7 @@ for index = 0, count - 1 do
     redis.call('ZADD', K.deadlines, NOW + A.left_ms, id)
     redis.call('HINCRBY', K.state, 'bytes', #payload)
     if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'running:' .. index, id) end
+    if A.job then redis.call('HSET', A.to, 'item:' .. index, id) end
     start = start + 1 / weight
     reply[index + 2] = id
   end

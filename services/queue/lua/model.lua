@@ -3,6 +3,8 @@
 
 local GROUP = 'dispatchers'
 local REPLIES_LIVE_MS = 60000  -- a gateway that has not read its answers for so long is gone
+local CANCELLED = 409
+local NO_ANSWER = {[CANCELLED] = true, [503] = true, [504] = true}  -- the model said nothing: worth another try
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -16,16 +18,28 @@ local function accepted_ms(id) return tonumber(string.match(id, '^%d+')) end
 
 local function problem(title, detail) return cjson.encode({title = title, detail = detail}) end
 
--- Put one answer on a gateway's list: a line of JSON (the fields of answers.py, in order), then the body.
+-- Keep one answer in a job, which may be forgotten already; the last one decides how long the job is kept.
+local function keep(job, index, frame)
+  if redis.call('HDEL', job, 'item:' .. index) == 0 then return end
+  redis.call('HSET', job, 'answer:' .. index, frame)
+  if redis.call('HINCRBY', job, 'left', -1) == 0 then
+    redis.call('HSET', job, 'done', NOW)
+    redis.call('PEXPIRE', job, redis.call('HGET', job, 'keep_ms'))
+  end
+end
+
+-- Put one answer on a gateway's list, or into a job: a line of JSON (the fields of answers.py, in order), then the body.
 local function push(to, request, index, result, body)
   local head = {request, index, result.status, result.wait_s, result.service_s, result.batch_size, result.attempts,
                 result.decode_s, result.infer_s, result.postprocess_s}
-  redis.call('RPUSH', to, cjson.encode(head) .. '\n' .. body)
+  local frame = cjson.encode(head) .. '\n' .. body
+  if string.sub(to, 1, #K.job) == K.job then return keep(to, index, frame) end
+  redis.call('RPUSH', to, frame)
   redis.call('PEXPIRE', to, REPLIES_LIVE_MS)
 end
 
--- Tell all who wait under an idempotency key, and keep the answer there for those who come later. A 503 or a 504 is no
--- answer of the model: it is not kept, so that the key may be tried again.
+-- Tell all who wait under an idempotency key, and keep the answer there for those who come later. What is no answer of
+-- the model is not kept, so that the key may be tried again.
 local function push_to_others(meta, result, body)
   if redis.call('HDEL', meta.idem, 'running:' .. meta.index) == 0 then return end
   local fields = redis.call('HGETALL', meta.idem)
@@ -33,7 +47,7 @@ local function push_to_others(meta, result, body)
     local request, to = string.match(fields[i], '^waiter:(%d+):(.*)$')
     if to then push(to, tonumber(request), meta.index, result, body) end
   end
-  if result.status ~= 503 and result.status ~= 504 then
+  if not NO_ANSWER[result.status] then
     redis.call('HSET', meta.idem, 'answer:' .. meta.index, cjson.encode(result) .. '\n' .. body)
   end
 end
@@ -65,17 +79,22 @@ local function answer(id, meta_json, result, body)
   return result.status
 end
 
--- Answer 504 to an item that nobody holds, or whose holder is late; returns whether it was still there to answer.
-local function answer_late(id)
+-- Answer an item without a run, unless it has its answer; returns whether it was still there to answer.
+local function answer_unrun(id, status, title, detail)
   local entry = redis.call('XRANGE', K.requests, id, id)[1]
   if not entry then
     redis.call('ZREM', K.deadlines, id)
     return false
   end
   local waited_s = (NOW - accepted_ms(id)) / 1000
-  local result = {status = 504, wait_s = waited_s, service_s = 0, batch_size = 0, attempts = 0,
+  local result = {status = status, wait_s = waited_s, service_s = 0, batch_size = 0, attempts = 0,
                   decode_s = 0, infer_s = 0, postprocess_s = 0}
-  return answer(id, entry[2][2], result, problem('Deadline exceeded', 'the deadline passed in the queue')) ~= nil
+  return answer(id, entry[2][2], result, problem(title, detail)) ~= nil
+end
+
+-- Answer 504 to an item that nobody holds, or whose holder is late.
+local function answer_late(id)
+  return answer_unrun(id, 504, 'Deadline exceeded', 'the deadline passed in the queue')
 end
 
 -- The owner of a model is one dispatcher under one token; a claim or requeue of any other is refused.
