@@ -12,8 +12,8 @@ from cli.errors import Exit, Stop
 
 V3 = "/api/vision/v3"
 _ADVICE = {
-    401: "Set SERVOIR_ADMIN_TOKEN to the suite's token, or call the command as the user who runs the suite.",
-    403: "Set SERVOIR_ADMIN_TOKEN to the suite's token, or call the command as the user who runs the suite.",
+    401: "Set SERVOIR_API_KEY to a key, or SERVOIR_ADMIN_TOKEN; or call the command as the user who runs the suite.",
+    403: "Another key may be allowed to: `servoir keys list` shows what each may do.",
     404: "`servoir models` lists what there is.",
     409: "A published model does not change: give what is new another release (the last part of its key).",
     413: "Send fewer or smaller pictures, or raise SERVOIR_MAX_UPLOAD_BYTES.",
@@ -26,12 +26,12 @@ _ADVICE = {
 
 
 class Gateway:
-    """A suite at *url*; *admin_token* is sent with each change."""
+    """A suite at *url*; *admin_token* goes with what operators ask and change, *api_key* with the rest."""
 
-    def __init__(self, url: str, *, admin_token: str = "", timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str, *, admin_token: str = "", api_key: str = "", timeout_s: float = 60.0) -> None:
         self.url = url
-        self._changes = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+        self._changes = _authorization(admin_token or api_key)
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=_authorization(api_key or admin_token))
 
     def readiness(self) -> dict[str, Any]:
         """Return what the gateway says of itself, with ``status`` ok, degraded or down; Stop where none answers."""
@@ -73,6 +73,22 @@ class Gateway:
         """Return ``rows`` of usage, for the ``by``, ``from`` and ``to`` of *query*."""
         return cast(dict[str, Any], self._ask(f"{V3}/usage", query).json())
 
+    def create_key(self, terms: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an API key; return ``key`` and its ``token``, which cannot be had again."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/keys", dict(terms)).json())
+
+    def keys(self, client: str = "") -> list[dict[str, Any]]:
+        """Return the API keys of a client, or all, oldest first."""
+        return cast(list[dict[str, Any]], self._ask(f"{V3}/keys", {"client": client}).json()["keys"])
+
+    def revoke_key(self, key: str) -> dict[str, Any]:
+        """End an API key for good and return it."""
+        return cast(dict[str, Any], self._change("DELETE", f"{V3}/keys/{key}", {}).json())
+
+    def rotate_key(self, key: str, grace_s: float) -> dict[str, Any]:
+        """Give an API key a new token; return ``key`` and ``token``. The old one is taken for *grace_s* yet."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/keys/{key}/rotate", {"grace_s": grace_s}).json())
+
     def queues(self) -> list[dict[str, Any]]:
         """Return the state of every model's queue."""
         return cast(list[dict[str, Any]], self._ask(f"{V3}/queue").json()["queues"])
@@ -112,6 +128,10 @@ class Gateway:
             code = Exit.AWAY if answer.status_code >= 500 else Exit.REFUSED
             raise Stop(_detail(answer), _ADVICE.get(answer.status_code, ""), code=code)
         return answer
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _read(picture: Path) -> bytes:

@@ -11,6 +11,7 @@ from chassis.settings import BadSettings, load
 from cli.commands import (
     doctor,
     down,
+    keys,
     logs,
     models,
     predict,
@@ -57,7 +58,22 @@ def main() -> None:
     """
 
 
-for _module in (up, down, status, logs, publish, models, release, predict, scale, queue, quarantine, usage, doctor):
+for _module in (
+    up,
+    down,
+    status,
+    logs,
+    publish,
+    models,
+    release,
+    predict,
+    scale,
+    queue,
+    quarantine,
+    keys,
+    usage,
+    doctor,
+):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

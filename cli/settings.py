@@ -21,6 +21,7 @@ class Settings:
     config: Path = setting(ROOT / "servoir.yaml", help="the file that says what runs on this machine")
     url: str = setting("", help="the suite's address; http://127.0.0.1:<SERVOIR_HTTP_PORT>")
     admin_token: str = setting("", help="what changes are allowed with; made in SERVOIR_HOME/run by `servoir up`")
+    api_key: str = setting("", help="the API key to call the suite with, where it asks for one")
     redis_url: str = setting("", help="a Redis or Valkey of your own; none is started then")
     mongo_url: str = setting("", help="a MongoDB replica set of your own; no mongod is started then")
     mongod: str = setting("", help="the mongod to start; the one on PATH, else the wheel's")

@@ -52,7 +52,7 @@ class Suite:
     def gateway(self) -> Gateway:
         """The suite over HTTP, at SERVOIR_URL where that is set."""
         url = self.settings.url or f"http://127.0.0.1:{ports_of(self.deployment, environment()).http_port}"
-        return Gateway(url, admin_token=admin_token.read(self.settings))
+        return Gateway(url, admin_token=admin_token.read(self.settings), api_key=self.settings.api_key)
 
     @cached_property
     def models(self) -> ModelSet:

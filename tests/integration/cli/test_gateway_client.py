@@ -54,14 +54,42 @@ def gateway(server: _Suite) -> Gateway:
     return Gateway(f"http://127.0.0.1:{server.server_port}", admin_token="secret")
 
 
-def test_a_change_carries_the_admin_token_and_a_question_does_not(server: _Suite, gateway: Gateway) -> None:
+@pytest.mark.parametrize(
+    ("tokens", "changing", "asking"),
+    [
+        ({"admin_token": "secret"}, "Bearer secret", "Bearer secret"),
+        ({"api_key": "mine"}, "Bearer mine", "Bearer mine"),
+        ({"admin_token": "secret", "api_key": "mine"}, "Bearer secret", "Bearer mine"),
+        ({}, None, None),
+    ],
+)
+def test_a_change_carries_the_admin_token_and_a_question_the_api_key(
+    server: _Suite, tokens: dict[str, str], changing: str | None, asking: str | None
+) -> None:
+    gateway = Gateway(f"http://127.0.0.1:{server.server_port}", **tokens)
     gateway.publish({"org_name": "acme"})
     gateway.models()
 
     (method, path, headers, body), (_, _, asked, _) = server.seen
     assert (method, path) == ("POST", "/api/vision/v3/models")
-    assert headers["Authorization"] == "Bearer secret" and json.loads(body) == {"org_name": "acme"}
-    assert "Authorization" not in asked
+    assert (headers.get("Authorization"), json.loads(body)) == (changing, {"org_name": "acme"})
+    assert asked.get("Authorization") == asking
+
+
+def test_keys_are_made_listed_rotated_and_revoked(server: _Suite, gateway: Gateway) -> None:
+    server.document = '{"keys": [{"id": "a"}], "key": {"id": "a"}, "token": "sv_a_b"}'
+
+    assert gateway.create_key({"client_id": "ann"})["token"] == "sv_a_b"
+    assert gateway.keys("ann") == [{"id": "a"}]
+    gateway.rotate_key("a", 60)
+    gateway.revoke_key("a")
+
+    assert [(method, path.removeprefix("/api/vision/v3"), body) for method, path, _, body in server.seen] == [
+        ("POST", "/keys", b'{"client_id":"ann"}'),
+        ("GET", "/keys?client=ann", b""),
+        ("POST", "/keys/a/rotate", b'{"grace_s":60}'),
+        ("DELETE", "/keys/a", b"{}"),
+    ]
 
 
 def test_pictures_are_posted_with_the_key_and_the_deadline(server: _Suite, gateway: Gateway, tmp_path: Path) -> None:
