@@ -6,14 +6,15 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from chassis.errors import BadRequest, NotFound, ServoirError
+from chassis.errors import BadRequest, NotFound, ServoirError, WrongState
 from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
-from services.queue.client import Answer, QuarantinedItem, QueueView, Standing
+from services.queue.client import Answer, Job, QuarantinedItem, QueueView, Standing
 from services.registry.client import ApiKey, Modelinfo, Terms, parse_key
 
 RECT = {
@@ -62,6 +63,8 @@ class FakeQueue:
         self.refusal: ServoirError | None = None
         self.away: ServoirError | None = None
         self.gate: threading.Event | None = None
+        self.jobs: dict[tuple[str, str], Job] = {}
+        self.waits = False
         self.standing: Standing | None = None
 
     def start(self) -> None: ...
@@ -80,6 +83,33 @@ class FakeQueue:
         if self.gate:
             self.gate.wait(30)
         return [tensors(payload) if how["task"] == "tensor" else self.answer_to(payload) for payload in payloads]
+
+    def submit(self, payloads: Sequence[bytes], *, about: bytes, keep_s: float, **how: Any) -> str:
+        """Make a job that is answered at once, or where it *waits* never."""
+        made = f"{len(self.jobs):032x}"
+        answers: list[Answer | None] = list(self.predict(payloads, **how))
+        job = Job(made, how["model_key"], about, 1e9, 1e9 + keep_s, answers, done_s=1e9 + 2)
+        if self.waits:
+            count = len(payloads)
+            nothing: list[Answer | None] = [None] * count
+            job = replace(job, answers=nothing, done_s=None, waiting=count, place=7, left_s=1.5)
+        self.jobs[how["client_id"], made] = job
+        return made
+
+    def job(self, id: str, *, client_id: str) -> Job:
+        if self.away:
+            raise self.away
+        if (client_id, id) not in self.jobs:
+            raise NotFound("no such job")
+        return self.jobs[client_id, id]
+
+    def cancel(self, id: str, *, client_id: str) -> Job:
+        job = self.job(id, client_id=client_id)
+        if not job.waiting:
+            raise WrongState("it is answered already")
+        gone: list[Answer | None] = [answer(409, problem("Cancelled", "as asked"))] * job.waiting
+        self.jobs[client_id, id] = replace(job, answers=gone, done_s=1e9, waiting=0, place=None, left_s=None)
+        return self.jobs[client_id, id]
 
 
 class FakeOperator:

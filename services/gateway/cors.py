@@ -11,9 +11,21 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 _PREDICTS = re.compile(r"/api/vision/v[23]/predict.*|/v2/.*").fullmatch
+_JOBS = re.compile(r"/api/vision/v3/jobs(/.*)?").fullmatch
 _READS = re.compile(r"/api/vision/v[23](/|/models.*)?|/openapi\.json").fullmatch
-_ASKED = ("Authorization", "Idempotency-Key", "X-Api-Key", "X-Priority", "X-Request-Id", "X-Request-Timeout-S")
-_SAID = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+_ASKED = (
+    "Authorization",
+    "Idempotency-Key",
+    "Prefer",
+    "X-Api-Key",
+    "X-Priority",
+    "X-Request-Id",
+    "X-Request-Timeout-S",
+)
+_SAID = (
+    "X-Request-Id, Location, Retry-After, "
+    "RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 _REMEMBERED_S = "600"
 
 
@@ -25,6 +37,7 @@ class Leave(NamedTuple):
 
 
 _PREDICT = Leave(("GET", "POST"), (*_ASKED, "Content-Type"))
+_JOB = Leave(("GET", "POST", "DELETE"), _PREDICT.headers)
 _READ = Leave(("GET",), _ASKED)
 
 
@@ -32,6 +45,8 @@ def leave_for(path: str) -> Leave | None:
     """Return what pages of other origins may do at *path*, None for nothing."""
     if _PREDICTS(path):
         return _PREDICT
+    if _JOBS(path):
+        return _JOB
     return _READ if _READS(path) else None
 
 

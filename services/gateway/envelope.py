@@ -133,7 +133,7 @@ _DECODER = msgspec.json.Decoder(Prediction)
 
 
 class Outcome(NamedTuple):
-    """One image of a request with what came of it: a prediction or a problem."""
+    """One image of a request with what came of it: a prediction or a problem; without a *uuid* it gets a new one."""
 
     key: str
     filename: str
@@ -141,6 +141,7 @@ class Outcome(NamedTuple):
     answer: Answer | None = None
     prediction: Prediction | None = None
     problem: Problem | None = None
+    uuid: str = ""
 
 
 class Clock(NamedTuple):
@@ -171,13 +172,13 @@ def result_v3(outcomes: Sequence[Outcome]) -> msgspec.Raw:
     return msgspec.Raw(_ENCODER.encode({outcome.key: _file_v3(outcome) for outcome in outcomes}))
 
 
-def _prediction_id() -> str:
-    return f"pred-{uuid.UUID(int=random.getrandbits(128), version=4)}"
+def _prediction_id(outcome: Outcome) -> str:
+    return f"pred-{outcome.uuid or uuid.UUID(int=random.getrandbits(128), version=4)}"
 
 
 def _file_v2(outcome: Outcome) -> File:
     found = outcome.prediction
-    attributes = FileAttributes(uuid=_prediction_id())
+    attributes = FileAttributes(uuid=_prediction_id(outcome))
     if found is None:
         attributes.error = outcome.problem.detail if outcome.problem else ""
     else:
@@ -201,26 +202,23 @@ def _file_v3(outcome: Outcome) -> File:
     return file
 
 
-def envelope_v2(model: Modelinfo, result: msgspec.Raw, clock: Clock) -> bytes:
-    """Return version 2's body."""
-    timings = TimingsV2(*_steps(clock))
-    return _ENCODER.encode(EnvelopeV2(type=model.key, dnnarch=model.dnnarch, result=result, timings=timings))
+def envelope_v2(model: Modelinfo, result: msgspec.Raw, clock: Clock) -> EnvelopeV2:
+    """Return version 2's answer."""
+    return EnvelopeV2(type=model.key, dnnarch=model.dnnarch, result=result, timings=TimingsV2(*_steps(clock)))
 
 
 def envelope_v3(
     model: Modelinfo, result: msgspec.Raw, clock: Clock, *, task: str, request_id: str, slowest: Answer
-) -> bytes:
-    """Return version 3's body; *slowest* is the answer that the request waited for longest."""
-    return _ENCODER.encode(
-        EnvelopeV3(
-            type=model.key,
-            dnnarch=model.dnnarch,
-            result=result,
-            timings=TimingsV3(*_steps(clock), *_hops(slowest)),
-            request_id=request_id,
-            model=ModelRef(model.key, model.rel_num, task),
-            queue=QueueFigures(slowest.wait_s, slowest.batch_size, slowest.attempts),
-        )
+) -> EnvelopeV3:
+    """Return version 3's answer; *slowest* is the answer that the request waited for longest."""
+    return EnvelopeV3(
+        type=model.key,
+        dnnarch=model.dnnarch,
+        result=result,
+        timings=TimingsV3(*_steps(clock), *_hops(slowest)),
+        request_id=request_id,
+        model=ModelRef(model.key, model.rel_num, task),
+        queue=QueueFigures(slowest.wait_s, slowest.batch_size, slowest.attempts),
     )
 
 

@@ -20,6 +20,7 @@ from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
 from services.gateway import signatures
 from services.gateway.api_keys import ITSELF, Asker, asker_for
+from services.gateway.asked import asked_timeout_s
 from services.gateway.models import json_response
 from services.gateway.operations import Query, operation
 from services.gateway.parts import parts
@@ -27,7 +28,6 @@ from services.gateway.predictions import answered_problem
 from services.gateway.problems import Problem, bug_problem, http_problem, problem_of, retry_after
 from services.gateway.rest_tensors import Asked, InferRequest, InferResponse, read_request, write_response
 from services.gateway.uploads import read_body
-from services.gateway.vision import asked_timeout_s
 from services.queue.client import Answer
 from services.registry.client import Modelinfo
 

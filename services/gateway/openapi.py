@@ -21,6 +21,7 @@ blueprint = Blueprint("openapi", __name__)
 _REF = "#/components/schemas/{name}"
 _CHOICE = re.compile(r"<any\(([^)]*)\):(\w+)>")
 _RETRIED = (429, 503)
+_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the result is to be fetched"}}
 _KEY_PROBLEMS = (401, 403, 503)
 _HEADER_TEXT = "^[ -~]*$"
 _SCHEMES = {
@@ -114,7 +115,9 @@ def _body(takes: Any) -> dict[str, Any]:
 
 
 def _answers(operation: Operation, also: tuple[int, ...]) -> dict[str, Any]:
-    answers = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
+    answers: dict[str, Any] = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
+    if operation.accepted is not None:
+        answers["202"] = {"description": "Accepted", "content": _content(operation.accepted), "headers": _LOCATION}
     for status in operation.also:
         answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(operation.answer)}
     problem = {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}}
@@ -152,7 +155,7 @@ def _schemas(operations: list[Operation]) -> dict[str, Any]:
         answers = operation.answer if isinstance(operation.answer, tuple) else (operation.answer,)
         kinds += [
             kind
-            for kind in (*answers, operation.takes, operation.error)
+            for kind in (*answers, operation.takes, operation.error, operation.accepted)
             if kind is not None and not isinstance(kind, str)
         ]
     schemas = msgspec.json.schema_components(dict.fromkeys(kinds), ref_template=_REF)[1]

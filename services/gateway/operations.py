@@ -26,8 +26,8 @@ class Query(NamedTuple):
 class Operation(NamedTuple):
     """*answer* is the type of the JSON, several of them, or a media type; *takes* the type of the JSON, or IMAGES.
 
-    *also* are further statuses with the same answer; *problems* those of errors, which are told
-    as problem+json, or as the JSON of the type *error*.
+    *also* are further statuses with the same answer; *accepted* is the type of the JSON of a 202, which has a Location;
+    *problems* are the statuses of errors, which are told as problem+json, or as the JSON of the type *error*.
     """
 
     tag: str
@@ -38,6 +38,7 @@ class Operation(NamedTuple):
     query: tuple[Query, ...]
     also: tuple[int, ...]
     error: Any
+    accepted: Any
 
 
 class Nothing(msgspec.Struct):
@@ -60,11 +61,13 @@ def operation(
     takes: Any = None,
     query: tuple[Query, ...] = (),
     error: Any = None,
+    accepted: Any = None,
 ) -> Callable[[View], View]:
     """Say what a view takes and answers; what it does is said in its docstring."""
 
     def say(view: View) -> View:
-        view.operation = Operation(tag, answer, status, problems, takes, query, also, error)  # type: ignore[attr-defined]
+        said = Operation(tag, answer, status, problems, takes, query, also, error, accepted)
+        view.operation = said  # type: ignore[attr-defined]
         return view
 
     return say

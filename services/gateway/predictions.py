@@ -45,8 +45,7 @@ def predict(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Ou
 
 
 def _answers(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
-    if call.timeout_s <= 0:
-        raise DeadlineExceeded("the deadline passed while the body arrived")
+    _check_time(call)
     return queue.predict(
         [bytes(image.content) for image in images],
         model_key=call.model.key,
@@ -58,20 +57,46 @@ def _answers(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[A
     )
 
 
+def _check_time(call: Call) -> None:
+    if call.timeout_s <= 0:
+        raise DeadlineExceeded("the deadline passed while the body arrived")
+
+
+def submit(queue: QueueClient, images: Sequence[Upload], call: Call, *, about: bytes, keep_s: float) -> str:
+    """Return the job that is to hold the answers of *images*, and *about*, for *keep_s* after the last one."""
+    _check_time(call)
+    return queue.submit(
+        [bytes(image.content) for image in images],
+        about=about,
+        keep_s=keep_s,
+        model_key=call.model.key,
+        task=call.task,
+        request_id=call.request_id,
+        timeout_s=call.timeout_s,
+        idempotency_key=call.idempotency_key,
+        **call.asker._asdict(),
+    )
+
+
 def outcome_of(image: Upload, answer: Answer | None) -> Outcome:
     """Return what came of *image*: its own error, or what the queue answered."""
-    size = len(image.content)
+    known = Outcome(image.key, image.filename, len(image.content))
     if image.error is not None:
-        return Outcome(image.key, image.filename, size, problem=problem_of(image.error))
+        return known._replace(problem=problem_of(image.error))
     assert answer is not None
+    return answered_outcome(known, answer)
+
+
+def answered_outcome(image: Outcome, answer: Answer) -> Outcome:
+    """Return *image* with what the queue answered."""
     if answer.status != 200:
-        return Outcome(image.key, image.filename, size, answer, problem=answered_problem(answer))
+        return image._replace(answer=answer, problem=answered_problem(answer))
     try:
-        return Outcome(image.key, image.filename, size, answer, read_prediction(answer.body))
+        return image._replace(answer=answer, prediction=read_prediction(answer.body))
     except msgspec.MsgspecError as error:
         log.error("prediction_unreadable", reason=str(error))
         problem = Problem(500, ModelFailed.title, "the model gave an answer that cannot be read")
-        return Outcome(image.key, image.filename, size, answer, problem=problem)
+        return image._replace(answer=answer, problem=problem)
 
 
 def answered_problem(answer: Answer) -> Problem:
@@ -90,6 +115,11 @@ def worst(outcomes: Sequence[Outcome]) -> Problem | None:
     """
     problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
     return max(problems, key=lambda problem: problem.status) if len(problems) == len(outcomes) else None
+
+
+def problems_by_image(outcomes: Sequence[Outcome]) -> dict[str, Problem] | None:
+    """Return the problem of each image that has one, where there were several images."""
+    return {one.key: one.problem for one in outcomes if one.problem} if len(outcomes) > 1 else None
 
 
 def slowest(outcomes: Sequence[Outcome]) -> Answer:

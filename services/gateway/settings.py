@@ -33,6 +33,9 @@ class Settings:
     upload_timeout_s: float = setting(30.0, help="how long a body may take to arrive")
     predict_timeout_s: float = setting(10.0, help="deadline where neither the request nor the model names one")
     max_predict_timeout_s: float = setting(120.0, help="the longest deadline that a request may ask for")
+    job_timeout_s: float = setting(600.0, help="deadline of an asynchronous request that names none")
+    max_job_timeout_s: float = setting(86400.0, help="the longest deadline that an asynchronous request may ask for")
+    job_keep_s: float = setting(3600.0, help="how long the result of an asynchronous request is kept")
     cors_origins: tuple[str, ...] = setting(("*",), help="origins whose pages may call the prediction API")
     api_keys: str = setting("auto", help="on, off, or auto: on, except for requests from this machine to loopback")
     open_to_all: bool = setting(False, help="said again: off means off, also at an address that others can reach")
@@ -55,6 +58,10 @@ class Settings:
             raise ValueError("SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1")
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
             raise ValueError("SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S")
+        if not 0 < self.job_timeout_s <= self.max_job_timeout_s or self.job_keep_s < 1:
+            raise ValueError(
+                "SERVOIR_JOB_TIMEOUT_S: above 0 and at most SERVOIR_MAX_JOB_TIMEOUT_S; SERVOIR_JOB_KEEP_S: at least 1"
+            )
 
     @property
     def bind(self) -> tuple[str, int]:

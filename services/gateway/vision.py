@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import msgspec
-from flask import Blueprint, Request, Response, g, request
+from flask import Blueprint, Response, g, request
 
-from chassis.errors import BadRequest
 from services.gateway import envelope, instruments
 from services.gateway.api_keys import asker_for
+from services.gateway.asked import TASKS, asked_key, asked_timeout_s, idempotency_key, prefers_async
 from services.gateway.operations import IMAGES, Query, operation
 from services.gateway.parts import parts
-from services.gateway.predictions import Call, predict, slowest, worst
+from services.gateway.predictions import Call, predict, problems_by_image, slowest, worst
 from services.gateway.problems import problem_response
-from services.gateway.uploads import Form, read_form
+from services.gateway.submissions import PREFER, JobRef, submitted
+from services.gateway.uploads import read_form
 
 V3, V2 = "/api/vision/v3", "/api/vision/v2"
-TASKS = ("bbox", "polygon", "lane", "classify")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+_ENCODER = msgspec.json.Encoder()
 
-_PROBLEMS = (400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)
-_QUERY = (
+PREDICTION_PROBLEMS = (400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)
+PREDICTION_QUERY = (
     Query("q", "The model, where the form names none"),
     Query("X-Request-Timeout-S", "Seconds until the answer is useless to you", "number", "header"),
     Query("X-Priority", "`batch`, to go behind the interactive requests", place="header"),
@@ -62,26 +61,34 @@ def describe_v2() -> Response:
 
 def _about(base: str, version: int, tasks: tuple[str, ...]) -> Response:
     predict = {task: f"{base}/predict/{task}" for task in tasks}
-    return _json(msgspec.json.encode(About(version=version, tasks=tasks, predict=predict, models=f"{base}/models")))
+    return _json(About(version=version, tasks=tasks, predict=predict, models=f"{base}/models"))
 
 
 @v3.post("/predict")
 @v3.post("/predict/<any(bbox, polygon, lane, classify):task>")
-@operation("Vision API 3", envelope.EnvelopeV3, problems=_PROBLEMS, takes=IMAGES, query=_QUERY)
+@operation(
+    "Vision API 3",
+    envelope.EnvelopeV3,
+    accepted=JobRef,
+    problems=PREDICTION_PROBLEMS,
+    takes=IMAGES,
+    query=(*PREDICTION_QUERY, PREFER),
+)
 def predict_v3(task: str = "bbox") -> Response:
     """Find what *task* asks for in one or more images.
 
     Several images are admitted together or not at all, and answered together: a bad one has a ``problem`` beside the
     others' regions. Where none can be answered, the status says why; of several different ones the highest.
+    With ``Prefer: respond-async`` the request is accepted as a job, and its result is fetched from ``Location``.
     """
-    return _predict(task, 3)
+    return submitted(task) if prefers_async(request) else _predict(task, 3)
 
 
 @v2.post("/predict")
 @v2.post("/predictq")
 @v2.post("/predict/<any(bbox, polygon, lane):task>")
 @v2.post("/predictq/<any(bbox, polygon, lane):task>")
-@operation("Vision API 2", envelope.EnvelopeV2, problems=_PROBLEMS, takes=IMAGES, query=_QUERY)
+@operation("Vision API 2", envelope.EnvelopeV2, problems=PREDICTION_PROBLEMS, takes=IMAGES, query=PREDICTION_QUERY)
 def predict_v2(task: str = "bbox") -> Response:
     """Find what *task* asks for, answered with exactly the members that version 2's clients know."""
     return _predict(task, 2)
@@ -90,55 +97,27 @@ def predict_v2(task: str = "bbox") -> Response:
 def _predict(task: str, version: int) -> Response:
     gateway, about, asked = parts(), g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
     timeout_s = asked_timeout_s(asked, gateway.settings.max_predict_timeout_s)
-    idempotency_key = _idempotency_key(asked)
+    repeat = idempotency_key(asked)
     form = read_form(asked, gateway.clock, gateway.settings)
-    model = gateway.models.find(_key(form, asked), task)
+    model = gateway.models.find(asked_key(form, asked), task)
     about.model_key = model.key
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
     left_s = timeout_s - (read_at - about.started)
-    call = Call(model, task, about.request_id, left_s, asker_for(model), idempotency_key)
+    call = Call(model, task, about.request_id, left_s, asker_for(model), repeat)
     outcomes = predict(gateway.queue, form.images, call)
     predicted_at = time.monotonic()
     instruments.count_images(model.key, outcomes)
     problem = worst(outcomes)
     if problem is not None:
-        several = {o.key: o.problem for o in outcomes if o.problem} if len(outcomes) > 1 else None
-        return problem_response(problem, problems=several)
+        return problem_response(problem, problems=problems_by_image(outcomes))
     result = envelope.result_v3(outcomes) if version == 3 else envelope.result_v2(outcomes)
     clock = envelope.Clock(about.started, read_at, predicted_at, time.monotonic())
     if version == 2:
         return _json(envelope.envelope_v2(model, result, clock))
-    return _json(
-        envelope.envelope_v3(model, result, clock, task=task, request_id=about.request_id, slowest=slowest(outcomes))
-    )
+    longest = slowest(outcomes)
+    return _json(envelope.envelope_v3(model, result, clock, task=task, request_id=about.request_id, slowest=longest))
 
 
-def _json(body: bytes) -> Response:
-    return Response(body, mimetype="application/json")
-
-
-def _key(form: Form, request: Request) -> str | None:
-    """Return ``q`` from the form or the query; an empty one is as good as none."""
-    return form.fields.get("q") or request.args.get("q") or None
-
-
-def asked_timeout_s(request: Request, longest_s: float) -> float | None:
-    """Return the deadline that *request* asks for, None where it asks for none; BadRequest above *longest_s*."""
-    text = request.environ.get("HTTP_X_REQUEST_TIMEOUT_S")
-    if text is None:
-        return None
-    try:
-        timeout_s = float(text)
-    except ValueError:
-        timeout_s = -1.0
-    if not 0 < timeout_s <= longest_s:
-        raise BadRequest(f"X-Request-Timeout-S: a number of seconds above 0, at most {longest_s:g}")
-    return timeout_s
-
-
-def _idempotency_key(request: Request) -> str:
-    key: str = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
-    if key and not _IDEMPOTENCY_KEY(key):
-        raise BadRequest("Idempotency-Key: 1 to 128 visible ASCII characters")
-    return key
+def _json(value: object) -> Response:
+    return Response(_ENCODER.encode(value), mimetype="application/json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.queue.answers import Answer
-from services.queue.jobs import Job
+from services.queue.jobs import Job, JobState
 from services.queue.operators import QuarantinedItem, QueueOperator, QueueView
 from services.queue.quotas import Claim, Quota, Standing, quota_for
 from services.queue.requests import QueueClient
@@ -12,6 +12,7 @@ __all__ = [
     "Answer",
     "Claim",
     "Job",
+    "JobState",
     "QuarantinedItem",
     "QueueClient",
     "QueueOperator",

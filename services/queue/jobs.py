@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from chassis.errors import NotFound, WrongState
 from services.queue import admission, broker
@@ -17,6 +17,8 @@ from services.queue.answers import CANCELLED, Answer, read_reply
 from services.queue.connections import translated
 from services.queue.plan import read_plan
 from services.queue.scripts import Call, run
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Job:
         return self.answers.count(None) - self.waiting
 
     @property
-    def state(self) -> str:
+    def state(self) -> JobState:
         """``queued``, ``running`` from its first item until all are answered; then ``cancelled`` if any was, ``done``
         if any was predicted, else ``failed``.
         """

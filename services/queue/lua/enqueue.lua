@@ -54,7 +54,7 @@ end
 if A.job then
   redis.call('HSET', A.to, 'client', A.client, 'model', A.model, 'about', A.about, 'count', count, 'left', count,
              'created', NOW, 'keep_ms', A.keep_ms)
-  redis.call('PEXPIRE', A.to, A.left_ms + A.keep_ms)
+  redis.call('PEXPIRE', A.to, math.max(0, A.left_ms) + A.keep_ms)
   if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'job', A.job) end
 end
 

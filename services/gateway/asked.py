@@ -1,0 +1,54 @@
+"""What a prediction request says beside its images: the model, its deadline, whether it waits, what it repeats."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Request
+
+from chassis.errors import BadRequest
+from services.gateway.uploads import Form
+
+TASKS = ("bbox", "polygon", "lane", "classify")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+
+
+def asked_key(form: Form, request: Request) -> str | None:
+    """Return ``q`` from the form or the query; an empty one is as good as none."""
+    return form.fields.get("q") or request.args.get("q") or None
+
+
+def asked_task(form: Form, request: Request) -> str:
+    """Return ``task`` from the form or the query, ``bbox`` where there is none; BadRequest for an unknown one."""
+    task = form.fields.get("task") or request.args.get("task") or TASKS[0]
+    if task not in TASKS:
+        raise BadRequest(f"task: one of {', '.join(TASKS)}")
+    return task
+
+
+def asked_timeout_s(request: Request, longest_s: float) -> float | None:
+    """Return the deadline that *request* asks for, None where it asks for none; BadRequest above *longest_s*."""
+    text = request.environ.get("HTTP_X_REQUEST_TIMEOUT_S")
+    if text is None:
+        return None
+    try:
+        timeout_s = float(text)
+    except ValueError:
+        timeout_s = -1.0
+    if not 0 < timeout_s <= longest_s:
+        raise BadRequest(f"X-Request-Timeout-S: a number of seconds above 0, at most {longest_s:g}")
+    return timeout_s
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the ``Idempotency-Key``, empty for none; raises BadRequest for a malformed one."""
+    key: str = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
+    if key and not _IDEMPOTENCY_KEY(key):
+        raise BadRequest("Idempotency-Key: 1 to 128 visible ASCII characters")
+    return key
+
+
+def prefers_async(request: Request) -> bool:
+    """Say whether the request prefers an asynchronous answer (``Prefer: respond-async``, RFC 7240)."""
+    preferences = request.environ.get("HTTP_PREFER", "").split(",")
+    return any(one.partition(";")[0].strip().lower() == "respond-async" for one in preferences)
