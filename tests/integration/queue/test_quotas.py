@@ -117,7 +117,7 @@ def test_what_is_refused_for_another_reason_does_not_count(queue: QueueClient, r
             [b"x"], model_key="acme-nobody-1", task="bbox", request_id="r", timeout_s=5, claim=claim(per_day=10)
         )
     with pytest.raises(TooBusy):
-        ask(queue, b"x", timeout_s=0.001, claim=claim(per_day=10))
+        ask(queue, b"x", timeout_s=1e-6, claim=claim(per_day=10))
 
     with redis.Redis.from_url(redis_url) as connection:
         assert connection.get("servoir:queue:quota:key") is None
