@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.chaos.history import Answered, Fault, History
+from tests.chaos.history import Answered, History
 
 #: After its deadline a request may be under way for this long: the answer's way back, a paused gateway aside.
 HANG_S = 8.0
 #: The clock of an execution's log line is read a little after the decision to run it.
 LATE_S = 0.1
-#: For this long after a fault, parts may still be starting again, so a refusal has its reason.
-RECOVERY_S = 10.0
 
 REFUSED = (429, 503)
 LOST = 0
@@ -110,8 +108,5 @@ def nothing_stays_behind(history: History) -> Iterable[str]:
 
 def _broken(history: History, began: float, ended: float, *kinds: str) -> bool:
     """Return whether a fault (of *kinds*, or any), or the recovery from one, falls into the span."""
-    return any(_overlaps(fault, began, ended) for fault in history.faults if not kinds or fault.kind in kinds)
-
-
-def _overlaps(fault: Fault, began: float, ended: float) -> bool:
-    return fault.began <= ended and began <= fault.ended + RECOVERY_S
+    faults = (fault for fault in history.faults if not kinds or fault.kind in kinds)
+    return any(fault.began <= ended and began <= fault.ended + history.recovery_s for fault in faults)

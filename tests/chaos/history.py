@@ -54,9 +54,13 @@ class Fault:
 
 @dataclass
 class History:
-    """Everything that was seen in one run; safe to add to from many threads."""
+    """Everything that was seen in one run; safe to add to from many threads.
+
+    For *recovery_s* after a fault, parts may still be starting again, so that a refusal has its reason.
+    """
 
     seed: int
+    recovery_s: float = 10.0
     sent: list[Sent] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     executed: list[Executed] = field(default_factory=list)

@@ -6,25 +6,23 @@ import random
 import threading
 import time
 import uuid
-import zlib
-from collections.abc import Sequence
 
 import httpx
 
 from tests.chaos.history import Answered, History, Sent
-from tests.chaos.world import MODEL
+from tests.chaos.world import World
 
-TIMEOUTS_S = (1.0, 2.0, 4.0, 8.0)
 
-# The smallest JPEG header that says 8 x 8 pixels; what follows it is anything, for the echo model reads no pixels.
-_JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0001108000800080301220002110103110100ffd9")
+def predict_url(gateway: str) -> str:
+    """Return where pictures are posted to."""
+    return f"http://{gateway}/api/vision/v3/predict/bbox"
 
 
 class Load:
     """So many clients at once, from ``start`` until ``stop``."""
 
-    def __init__(self, gateways: Sequence[str], history: History, *, clients: int = 12) -> None:
-        self._gateways, self._history = list(gateways), history
+    def __init__(self, world: World, history: History, *, clients: int) -> None:
+        self._world, self._history = world, history
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
 
@@ -48,19 +46,20 @@ class Load:
 
     def _post(self, client: httpx.Client, chance: random.Random) -> None:
         request_id = f"c-{uuid.UUID(int=chance.getrandbits(128))}"
-        payload = _JPEG + chance.randbytes(chance.randrange(100, 20_000))
-        timeout_s = chance.choice(TIMEOUTS_S)
-        self._history.add(Sent(request_id, f"{zlib.crc32(payload):08x}", time.time(), timeout_s))
+        payload, right = self._world.subject.draw(chance)
+        timeout_s = chance.choice(self._world.subject.timeouts_s)
+        self._history.add(Sent(request_id, right, time.time(), timeout_s))
         status, digest = 0, ""
         try:
             answer = client.post(
-                f"http://{chance.choice(self._gateways)}/api/vision/v3/predict/bbox",
-                params={"q": MODEL},
+                predict_url(chance.choice(self._world.gateways)),
+                params={"q": self._world.subject.key},
                 files={"image": ("chaos.jpg", payload, "image/jpeg")},
                 headers={"X-Request-Id": request_id, "X-Request-Timeout-S": str(timeout_s)},
             )
             status = answer.status_code
-            digest = answer.json()["result"]["chaos.jpg"]["classes"][0]["label"] if status == 200 else ""
+            if status == 200:
+                digest = self._world.subject.digest(answer.json()["result"]["chaos.jpg"])
         except httpx.TransportError:
             time.sleep(0.1)
         self._history.add(Answered(request_id, status, time.time(), digest))

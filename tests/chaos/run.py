@@ -7,35 +7,49 @@ to the same parts (what they are doing at that moment differs, as it does in lif
 from __future__ import annotations
 
 import argparse
+import random
 import secrets
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.checker import RECOVERY_S, violations
+import httpx
+
+from tests.chaos.checker import violations
 from tests.chaos.history import History
-from tests.chaos.load import Load
+from tests.chaos.load import Load, predict_url
 from tests.chaos.nemesis import blows, strike
+from tests.chaos.subjects import SUBJECTS, Subject
 from tests.chaos.world import World
 from tests.parts import wait_until
 
 
-def run(folder: Path, *, seed: int, faults: int, calm_every: int = 60, calm_s: float = 6.0) -> History:
+def run(
+    folder: Path,
+    subject: Subject,
+    *,
+    seed: int,
+    faults: int,
+    clients: int = 12,
+    calm_every: int = 60,
+    calm_s: float = 6.0,
+) -> History:
     """Return the history of one run of *faults* faults, with a calm after every *calm_every* and at the end.
 
     In a calm, after the recovery, nothing may be refused: that is when the checker looks for refusals without a reason.
     """
-    history, world = History(seed), World(folder)
+    history, world = History(seed, subject.recovery_s), World(folder, subject)
     try:
-        wait_until(lambda: _answers(world, History(-1)), timeout_s=60, what="a first answer")
+        wait_until(lambda: _answers(world), timeout_s=60, what="a first answer")
+        subject.learn(predict_url(world.gateways[0]))
         history.keys_before = world.keys()
-        load = Load(world.gateways, history)
+        load = Load(world, history, clients=clients)
         load.start()
         for number, blow in zip(range(1, faults + 1), blows(seed, list(world.parts)), strict=False):
             strike(world, blow, history)
             if number % calm_every == 0 or number == faults:
-                time.sleep(RECOVERY_S + calm_s)
+                time.sleep(subject.recovery_s + calm_s)
                 print(f"{number} faults; {history.summary()}", flush=True)
         load.stop()
         _settle(world, history)
@@ -44,12 +58,14 @@ def run(folder: Path, *, seed: int, faults: int, calm_every: int = 60, calm_s: f
     return history
 
 
-def _answers(world: World, history: History) -> bool:
-    load = Load(world.gateways, history, clients=2)
-    load.start()
-    wait_until(lambda: len(history.answered) >= len(world.gateways))
-    load.stop()
-    return all(answer.status == 200 for answer in history.answered)
+def _answers(world: World) -> bool:
+    """Return whether every gateway answers."""
+    content, _ = world.subject.draw(random.Random(0))
+    posts = [
+        httpx.post(predict_url(gateway), params={"q": world.subject.key}, files={"image": ("first.jpg", content)})
+        for gateway in world.gateways
+    ]
+    return all(answer.status_code == 200 for answer in posts)
 
 
 def _settle(world: World, history: History) -> None:
@@ -67,11 +83,14 @@ def main() -> int:
     """Run once, as the command line says."""
     parser = argparse.ArgumentParser(description="Break a real suite under load and check its promises.")
     parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--subject", choices=SUBJECTS, default="echo")
+    parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="servoir-chaos-") as folder:
-        history = run(Path(folder), seed=arguments.seed, faults=arguments.faults)
+        subject: Subject = SUBJECTS[arguments.subject](Path(folder) / "model")
+        history = run(Path(folder), subject, seed=arguments.seed, faults=arguments.faults, clients=arguments.clients)
     found = violations(history)
     print(history.summary())
     print("\n".join(found[:50]) or "no violation")

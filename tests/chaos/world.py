@@ -13,19 +13,28 @@ from pathlib import Path
 import pymongo
 import redis
 
-from services.registry.client import RegistryClient, parse_modelinfo
+from services.registry.client import RegistryClient, read_modelinfo
 from tests.chaos.history import Counted, Executed
+from tests.chaos.subjects import Echo, Subject
 from tests.parts import Server, free_port, start_mongod, start_redis
 
-MODEL = "chaos-echo-1"
-DELAY_S = 0.02
+MODEL = Echo.key
 
 
 class World:
     """Every part is a ``tests.parts.Server`` under its name in ``parts``; each keeps its port over its lives."""
 
-    def __init__(self, folder: Path, *, dispatchers: int = 2, model_servers: int = 2, gateways: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        subject: Subject | None = None,
+        *,
+        dispatchers: int = 2,
+        model_servers: int = 2,
+        gateways: int = 2,
+    ) -> None:
         self.folder = folder
+        self.subject = subject or Echo(folder / "model")
         self.parts: dict[str, Server] = {}
         self._folder_of("redis"), self._folder_of("mongod")
         self.parts["redis"], self.redis_url = start_redis(folder / "redis")
@@ -37,7 +46,7 @@ class World:
             self._start(f"dispatcher-{number}", ["services.queue"], None)
         for number in range(model_servers):
             address = f"127.0.0.1:{free_port()}"
-            options = ["--model", str(folder / "model"), "--address", address, "--tune", "off"]
+            options = ["--model", str(self.subject.folder), "--address", address, "--tune", "off"]
             options += ["--max-batch-size", "8", "--concurrency", "1"]
             self._start(f"model-server-{number}", ["services.model_server", *options], address)
         self.gateways = [f"127.0.0.1:{free_port()}" for _ in range(gateways)]
@@ -89,20 +98,9 @@ class World:
         self.parts[name] = Server([sys.executable, "-m", *module], _ready(address), log, env={**shared, **env})
 
     def _publish(self) -> None:
-        document = {
-            "org_name": "chaos",
-            "problem_id": "echo",
-            "rel_num": "1",
-            "task": "bbox",
-            "dnnarch": "echo",
-            "framework_type": "echo",
-            "config": {"delay_s": DELAY_S},
-        }
-        lines = [f"{name}: {json.dumps(value)}" for name, value in document.items()]
-        (self._folder_of("model") / f"{MODEL}.yaml").write_text("\n".join(lines))
         registry = RegistryClient(self.registry_address)
-        registry.publish(parse_modelinfo(document), actor="chaos")
-        registry.set_status(MODEL, "released", actor="chaos")
+        registry.publish(read_modelinfo(self.subject.folder / f"{self.subject.key}.yaml"), actor="chaos")
+        registry.set_status(self.subject.key, "released", actor="chaos")
         registry.close()
 
 
