@@ -44,8 +44,9 @@ test-quick: install  ## what takes seconds
 test-gpu: install  ## what needs an NVIDIA GPU
 	$(BIN)/pytest -m gpu
 
-chaos: install  ## break a suite under load FAULTS=1000 times, check its promises; SEED=<n> replays a run
-	$(BIN)/python -m tests.chaos.run --faults $(or $(FAULTS),1000) $(if $(SEED),--seed $(SEED))
+chaos: install  ## break a suite under load FAULTS=1000 times, check its promises; SEED=<n> replays, SUBJECT=detector
+	$(BIN)/python -m tests.chaos.run --faults $(or $(FAULTS),1000) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(SUBJECT),--subject $(SUBJECT))
 
 ##@ Speed
 bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/
