@@ -124,13 +124,14 @@ def asker_for(model: Modelinfo) -> Asker:
 
     ``X-Priority`` may ask for a class below the key's own. What is left of its quota is told with the answer.
     """
-    key = caller()
+    about, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
+    key: ApiKey = about.caller
     if not key.may_use(model.key):
         raise Forbidden(f"this API key may not use {model.key}")
-    priority = _priority(request.environ.get("HTTP_X_PRIORITY", ""), key)
+    priority = _priority(asked.environ.get("HTTP_X_PRIORITY", ""), key)
     quota = quota_for(key.id, requests_per_s=key.requests_per_s, burst=key.burst, per_day=key.requests_per_day)
-    g.claim = Claim(quota) if quota else None
-    return Asker(key.client_id, priority, key.weight, g.claim)
+    about.claim = Claim(quota) if quota else None
+    return Asker(key.client_id, priority, key.weight, about.claim)
 
 
 def _priority(asked: str, key: ApiKey) -> str:
