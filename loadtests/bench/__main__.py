@@ -24,7 +24,7 @@ from loadtests.bench.suite import Suite
 
 PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth")
 _WIDTH = 150
-_ON_A_SUITE = ("efficiency", "latency", "cost", "overload")
+_ON_A_SUITE = ("efficiency", "latency", "cost")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -45,13 +45,16 @@ def _measure(parts: Sequence[str], plan: Plan, found: Results, console: Console)
     with ExitStack() as stack:
         if any(part in _ON_A_SUITE for part in parts):
             with console.status("a suite starts"):
-                suite = stack.enter_context(Suite(plan.home / "suite", [*plan.measured, plan.echo, plan.paced]))
+                suite = stack.enter_context(Suite(plan.home / "suite", [*plan.measured, plan.echo]))
         for part in parts:
             if part in _ON_A_SUITE:
                 _measure_on(part, plan, suite, found, console)
     if "server" in parts:
         with console.status("server"):
             found.server = server.measure(plan)
+    if "overload" in parts:
+        with console.status("overload"):
+            found.overload = overload.measure(plan)
     if "growth" in parts:
         with console.status("growth"):
             found.growth = growth.measure(plan)
@@ -63,10 +66,8 @@ def _measure_on(part: str, plan: Plan, suite: Suite, found: Results, console: Co
             found.efficiencies = efficiency.measure(plan, suite)
         elif part == "latency":
             found.latency = latency.measure(plan, suite)
-        elif part == "cost":
-            found.cost = cost.measure(plan, suite)
         else:
-            found.overload = overload.measure(plan, suite)
+            found.cost = cost.measure(plan, suite)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -50,7 +50,7 @@ def ways(cores: int, *, quick: bool) -> list[Way]:
 
     In each, callers are as many as executions, or more: then some decode while the others are in the engine.
     """
-    sizes = (1, 4, 8) if quick else (1, 2, 4, 8, 16)
+    sizes = (1, 8) if quick else (1, 2, 4, 8, 16)
     spread = [(1, cores), (cores, 1)] if quick else [(1, cores), (cores, 1), (cores, cores)]
     callers = (0, 1) if quick else (0, 1, cores)
     return [

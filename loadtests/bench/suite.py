@@ -7,10 +7,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import yaml
 
 from chassis.settings import environment
@@ -28,6 +30,10 @@ _PARTS = {
     "nginx": "nginx",
 }
 _MOST_PORTS = 100
+_API = "/api/vision/v3"
+_KEY_KNOWN_S = 10.0
+_KEY_SPREADS_S = 1.0
+"""One gateway process knows it first; the others follow within a moment."""
 SUPERVISOR = "supervisor"
 
 
@@ -91,6 +97,23 @@ class Suite:
         lines = (self._home / "logs" / f"model-{model.key}-0.log").read_text().splitlines()
         told = [json.loads(line) for line in lines if '"warmed_up"' in line][-1]
         return Tuned(told["threads"], told["concurrency"])
+
+    def api_key(self, client: str) -> dict[str, str]:
+        """Make an API key for *client*; return the header that tells who it is, once the gateways know it.
+
+        They must ask for keys (the setting ``api_keys``): where they do not, everybody is the same client.
+        """
+        admin = {"Authorization": f"Bearer {(self._home / 'run' / 'admin_token').read_text().strip()}"}
+        with httpx.Client(base_url=f"http://{self.direct}{_API}") as http:
+            made = http.post("/keys", json={"client_id": client}, headers=admin).raise_for_status()
+            header = {"Authorization": f"Bearer {made.json()['token']}"}
+            until = time.monotonic() + _KEY_KNOWN_S
+            while http.get("/models", headers=header).status_code != 200:
+                if time.monotonic() > until:
+                    raise RuntimeError(f"the gateways do not take the new key of {client}")
+                time.sleep(0.1)
+        time.sleep(_KEY_SPREADS_S)
+        return header
 
     def _part(self, pid: int) -> str:
         command = processes.command_line(pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from loadtests.bench import load
@@ -38,30 +40,38 @@ class Overload(msgspec.Struct, frozen=True):
     cores_busy: float
 
 
-def measure(plan: Plan, suite: Suite) -> list[Overload]:
-    """Return the detector's figures, and those of a model that runs beside the CPU as on an accelerator."""
-    return [
-        *_of(plan.detector, plan.photographs, plan, suite),
-        *_of(plan.paced, [plan.body], plan, suite),
-    ]
+def measure(plan: Plan) -> list[Overload]:
+    """Return the detector's figures, and those of a model that runs beside the CPU as on an accelerator.
+
+    The suite is one of its own, which asks for API keys: a client is who has one.
+    """
+    with Suite(plan.home / "overload", [plan.detector, plan.paced], {"api_keys": "on"}) as suite:
+        clients = Clients(suite.api_key("flood"), suite.api_key("other"))
+        return [
+            *_of(plan.detector, plan.photographs, clients, plan, suite),
+            *_of(plan.paced, [plan.body], clients, plan, suite),
+        ]
 
 
-def _of(model: Model, pictures: list[Picture], plan: Plan, suite: Suite) -> list[Overload]:
+class Clients(NamedTuple):
+    """The headers that tell who asks."""
+
+    flood: dict[str, str]
+    other: dict[str, str]
+
+
+def _of(model: Model, pictures: list[Picture], clients: Clients, plan: Plan, suite: Suite) -> list[Overload]:
     parts, seconds = suite.parts(), plan.lasts(40.0, quick=6.0)
-    full = Source(model, pictures, clients=_CLIENTS, headers=_client("flood"))
+    full = Source(model, pictures, clients=_CLIENTS, headers=clients.flood)
     capacity = load.run(suite.direct, parts, [full], seconds=plan.lasts(12.0, quick=4.0)).first.ok_per_s
-    other = Source(model, pictures, rate=_OTHERS_RATE, headers=_client("other"), seed=2)
+    other = Source(model, pictures, rate=_OTHERS_RATE, headers=clients.other, seed=2)
     alone = load.run(suite.direct, parts, [other], seconds=plan.lasts(15.0, quick=5.0), deadline_s=DEADLINE_S)
     found = []
     for times in TIMES[-1:] if plan.quick else TIMES:
-        flood = Source(model, pictures, rate=times * capacity, headers=_client("flood"))
+        flood = Source(model, pictures, rate=times * capacity, headers=clients.flood)
         seen = load.run(suite.direct, parts, [flood, other], seconds=seconds, deadline_s=DEADLINE_S)
         found.append(_figures(model, times, capacity, seen, alone))
     return found
-
-
-def _client(name: str) -> dict[str, str]:
-    return {"X-Client-Id": name}
 
 
 def _figures(model: Model, times: int, capacity: float, seen: Load, alone: Load) -> Overload:
