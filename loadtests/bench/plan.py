@@ -15,7 +15,7 @@ BODY_BYTES = 50_000
 
 @dataclass(frozen=True)
 class Plan:
-    """*echo* takes no time; *paced* takes it as an accelerator does, without CPU: 80 ms for a batch of 8."""
+    """*echo* takes no time; *paced* takes it as an accelerator does, without CPU: 160 ms for a batch of 8."""
 
     home: Path
     quick: bool
@@ -58,7 +58,7 @@ def plan(home: Path, *, cache: Path, models_folder: Path | None, pictures_folder
         quick=quick,
         real=real,
         echo=models.echo_model(home, "echo"),
-        paced=models.echo_model(home, "paced", delay_s=0.06, delay_per_item_s=0.0025),
+        paced=models.echo_model(home, "paced", delay_s=0.12, delay_per_item_s=0.005),
         photographs=pictures.photographs(pictures_folder, home / "photographs"),
         body=pictures.of_bytes(BODY_BYTES, home),
     )
