@@ -40,19 +40,22 @@ export function coco(shots, shown) {
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function curl(task, key, name) {
+// *keyed*: the deployment asks for a key, which is taken from the environment: it is not to stand in a program.
+export function curl(task, key, name, keyed) {
+  const header = keyed ? ` \\\n  -H "Authorization: Bearer $SERVOIR_API_KEY"` : "";
   const q = key ? ` \\\n  -F q=${shell(key)}` : "";
-  return `curl ${shell(`${location.origin}/api/vision/v3/predict/${task}`)} \\\n  -F image=@${shell(name)}${q}`;
+  return `curl ${shell(`${location.origin}/api/vision/v3/predict/${task}`)} \\\n  -F image=@${shell(name)}${q}${header}`;
 }
 
-export function python(task, key, name) {
+export function python(task, key, name, keyed) {
+  const header = keyed ? `\n        headers={"Authorization": "Bearer " + os.environ["SERVOIR_API_KEY"]},` : "";
   const data = key ? `\n        data={"q": ${JSON.stringify(key)}},` : "";
-  return `import requests
+  return `${keyed ? "import os\n\n" : ""}import requests
 
 with open(${JSON.stringify(name)}, "rb") as picture:
     answer = requests.post(
         ${JSON.stringify(`${location.origin}/api/vision/v3/predict/${task}`)},
-        files={"image": picture},${data}
+        files={"image": picture},${data}${header}
     )
 answer.raise_for_status()
 for entry in answer.json()["result"].values():

@@ -12,10 +12,19 @@ const queue = [];
 
 // -- models ---------------------------------------------------------------------------------------
 
+// Where keys are asked for: kept as long as the tab is open, sent to where the page came from only.
+const headers = () => ($("key").value ? { Authorization: `Bearer ${$("key").value.trim()}` } : {});
+
 async function loadModels() {
   try {
-    const answer = await fetch(`${BASE}/models`);
-    ({ models, defaults } = await answer.json());
+    const answer = await fetch(`${BASE}/models`, { headers: headers() }), body = await answer.json();
+    if (answer.status === 401) {
+      $("key-field").hidden = false;
+      return say($("key").value ? body.detail : "Enter your API key to use this deployment.", Boolean($("key").value));
+    }
+    if (!answer.ok) return say(body.detail, true);
+    ({ models, defaults } = body);
+    say("");
   } catch {
     say("The models could not be listed: is the suite running?", true);
     return;
@@ -95,7 +104,7 @@ async function ask(shot) {
   Object.assign(shot, { state: "asked", task: $("task").value, problem: null });
   refresh(shot);
   try {
-    const answer = await fetch(`${BASE}/predict/${shot.task}`, { method: "POST", body: form });
+    const answer = await fetch(`${BASE}/predict/${shot.task}`, { method: "POST", body: form, headers: headers() });
     const body = await answer.json();
     shot.elapsed = (performance.now() - started) / 1000;
     if (answer.ok) Object.assign(shot, { state: "answered", entry: Object.values(body.result)[0], timings: body.timings });
@@ -209,8 +218,8 @@ function line(label, score, color) {
 
 function showSnippets() {
   const name = shots[selected]?.name || "picture.jpg", task = $("task").value, key = $("model").value;
-  $("curl").textContent = curl(task, key, name);
-  $("python").textContent = python(task, key, name);
+  $("curl").textContent = curl(task, key, name, Boolean($("key").value));
+  $("python").textContent = python(task, key, name, Boolean($("key").value));
 }
 
 // -- taking away ----------------------------------------------------------------------------------
@@ -228,6 +237,10 @@ const answered = () => shots.filter((shot) => shot.entry?.file_attributes.width 
 
 $("task").addEventListener("change", () => { listModels(); again(); });
 $("model").addEventListener("change", () => { showSnippets(); again(); });
+$("key").addEventListener("change", () => {
+  sessionStorage.setItem("key", $("key").value);
+  loadModels();
+});
 $("score").addEventListener("input", () => {
   $("score-shown").textContent = Number($("score").value).toFixed(2);
   if (selected >= 0) { showPicture(); showStrip(); }
@@ -263,6 +276,8 @@ $("save-picture").addEventListener("click", async () => {
   save(await annotated($("figure").querySelector("img"), shot.entry.file_attributes, regionsOf(shot)), `${shot.name.replace(/\.\w+$/, "")}-annotated.png`);
 });
 
+$("key").value = sessionStorage.getItem("key") || "";
+$("key-field").hidden = !$("key").value;
 showHealth();
 setInterval(showHealth, 10_000);
 loadModels();

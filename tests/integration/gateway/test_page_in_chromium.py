@@ -56,8 +56,8 @@ class Page:
         return (self.folder / name).read_bytes()
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def start(folder: Path, **env: str) -> tuple[Server, str]:
+    """Start a gateway over fakes; return it and its address."""
     address = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
 
@@ -67,9 +67,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except httpx.HTTPError:
             return False
 
-    log = tmp_path_factory.mktemp("gateway") / "log"
-    server = Server(command, ready, log, {"SERVOIR_GATEWAY_ADDRESS": address, "SERVOIR_GATEWAY_WORKERS": "1"})
-    yield f"http://{address}/"
+    known = {"SERVOIR_GATEWAY_ADDRESS": address, "SERVOIR_GATEWAY_WORKERS": "1"}
+    return Server(command, ready, folder / "log", {**known, **env}), f"http://{address}/"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server, address = start(tmp_path_factory.mktemp("gateway"))
+    yield address
     server.stop()
 
 
@@ -152,3 +157,21 @@ def test_the_snippets_ask_for_the_same(page: Page) -> None:
 
     assert f"{page.url}api/vision/v3/predict/bbox" in page.all("#curl")[0]
     assert f"{page.url}api/vision/v3/predict/bbox" in page.all("#python")[0]
+
+
+def test_where_keys_are_asked_for_the_page_asks_for_one(page: Page, tmp_path: Path) -> None:
+    server, page.url = start(tmp_path, SERVOIR_API_KEYS="on", SERVOIR_ADMIN_TOKEN="open-sesame")
+    page.browser.get(page.url)
+    wait_until(lambda: page.one("#key").is_displayed(), what="the page asks for a key")
+
+    page.one("#key").send_keys("wrong", Keys.ENTER)
+    wait_until(lambda: "unknown, wrong" in page.one("#status").text, what="a wrong one is told")
+    page.one("#key").clear()
+    page.one("#key").send_keys("open-sesame", Keys.ENTER)
+    wait_until(lambda: Select(page.one("#model")).options, what="models are listed")
+    page.give(("street.png", png(1920, 1080)))
+    wait_until(lambda: page.all("figure rect"), what="the box is drawn")
+
+    assert "$SERVOIR_API_KEY" in page.all("#curl")[0]
+    assert "open-sesame" not in page.browser.page_source
+    server.stop()
