@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -118,14 +117,11 @@ def _add_end(told: Job, took_s: float, submission: Submission, outcomes: Sequenc
     if problem is not None:
         told.problem, told.problems = problem, problems_by_image(outcomes) or UNSET
         return
-    started = time.monotonic()
-    result = result_v3(outcomes)
     answered = submission.read_s + took_s
-    clock = Clock(0.0, submission.read_s, answered, answered + time.monotonic() - started)
     told.answer = envelope_v3(
         submission.model,
-        result,
-        clock,
+        result_v3(outcomes),
+        Clock(0.0, submission.read_s, answered, answered),
         task=submission.task,
         request_id=submission.request_id,
         slowest=slowest(outcomes),

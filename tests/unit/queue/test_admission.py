@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.admission import HOPELESS, NO_REPLICA, drain_rate, max_ahead, retry_after_s
+from services.queue.admission import HOPELESS, NO_REPLICA, drain_rate, left_s, max_ahead, retry_after_s
 from services.queue.plan import NO_PLAN, Plan, ReplicaPlan, read_plan
 
 
@@ -28,6 +28,12 @@ def test_the_queue_drains_at_the_best_rate_of_every_replica() -> None:
 def test_as_many_may_be_ahead_as_are_answered_in_what_is_left() -> None:
     assert max_ahead(plan(ONE_A_TENTH), 1.105) == 9  # nine tenths of the ten that a second is good for
     assert max_ahead(plan(EIGHT_A_FIFTH), 1.205) == pytest.approx(72, abs=1)
+
+
+def test_an_item_is_answered_after_those_ahead_and_its_own_batch() -> None:
+    assert left_s(plan(ONE_A_TENTH), 20) == pytest.approx(2.1)
+    assert left_s(plan(EIGHT_A_FIFTH), 0) == pytest.approx(0.2)
+    assert left_s(NO_PLAN, 0) == float("inf")
 
 
 def test_an_item_that_nothing_is_ahead_of_is_tried() -> None:
