@@ -56,3 +56,18 @@ def test_a_password_in_a_url_is_not_shown(tmp_path: Path) -> None:
 
     assert ended.returncode != 0
     assert "s3cret" not in ended.stderr + ended.stdout
+
+
+def test_at_a_public_address_without_keys_it_must_be_told_twice(redis_url: str) -> None:
+    public = {"SERVOIR_GATEWAY_ADDRESS": f"0.0.0.0:{free_port()}", "SERVOIR_REDIS_URL": redis_url}
+    registry = {"SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{free_port()}"}  # away: that is what it ends with once it may
+
+    once = start(**public, **registry, SERVOIR_API_KEYS="off")
+    twice = start(**public, **registry, SERVOIR_API_KEYS="off", SERVOIR_OPEN_TO_ALL="true")
+    keyed = start(**public, **registry)
+
+    assert once.returncode != 0
+    assert "SERVOIR_OPEN_TO_ALL=true" in once.stderr
+    for ended in (twice, keyed):
+        assert "SERVOIR_OPEN_TO_ALL" not in ended.stderr
+        assert "no registry at" in ended.stderr
