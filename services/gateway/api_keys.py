@@ -27,7 +27,10 @@ EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
 """Who asks where no key is needed: no limits, no rights of an operator."""
 
 OPERATOR = ApiKey(client_id="admin", id="", created_at_ms=0, created_by="", admin=True)
-"""Who has the admin token; and, without one, whoever asks on this machine where no key is needed."""
+"""Who has the admin token."""
+
+OWNER = ApiKey(client_id="", id="", created_at_ms=0, created_by="", admin=True)
+"""Whoever asks on this machine, where no key is needed and there is no admin token."""
 
 OPEN = frozenset(
     {
@@ -70,7 +73,7 @@ def identify(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts) -
     if token and _is_admin_token(token, gateway.settings):
         return OPERATOR
     if not _needs_key(environ, gateway.settings):
-        return EVERYONE if gateway.settings.admin_token or not _is_local(environ, gateway.settings) else OPERATOR
+        return EVERYONE if gateway.settings.admin_token or not _is_local(environ, gateway.settings) else OWNER
     if endpoint in OPEN or endpoint is None or environ["REQUEST_METHOD"] == "OPTIONS":
         return EVERYONE
     if not token:

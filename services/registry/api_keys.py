@@ -26,6 +26,9 @@ from chassis.errors import BadRequest, WrongState
 CLASSES = ("interactive", "batch")
 """The priority classes, the largest first: a key of one may ask for those after it."""
 
+ADMIN = "admin"
+"""The client as which the holder of the admin token counts."""
+
 _ID_LENGTH, _SECRET_LENGTH = 12, 32
 _ID_LETTERS = string.digits + string.ascii_lowercase
 _SECRET_LETTERS = string.digits + string.ascii_letters
@@ -177,7 +180,10 @@ def _fault(name: str, value: Any) -> str:
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "client_id": (lambda text: bool(_CLIENT.fullmatch(text)), "1 to 64 letters, digits, _ . @ or -"),
+    "client_id": (
+        lambda text: bool(_CLIENT.fullmatch(text)) and text != ADMIN,
+        f"1 to 64 letters, digits, _ . @ or -, and not {ADMIN}",
+    ),
     "name": (lambda text: len(text) <= 200 and text.isprintable(), "up to 200 printable characters"),
     "models": (
         lambda patterns: len(patterns) <= _MOST_PATTERNS and all(map(_PATTERN.fullmatch, patterns)),

@@ -176,6 +176,12 @@ def test_a_public_gateway_without_keys_must_be_told_twice() -> None:
         Settings(api_keys="maybe")
 
 
+def test_where_no_key_is_needed_usage_is_nobodys(gateway: Gateway) -> None:
+    post(gateway.client, BBOX)
+
+    assert gateway.queue.calls[0]["client_id"] == ""
+
+
 def test_what_comes_from_elsewhere_through_a_proxy_is_no_operators(gateway: Gateway) -> None:
     elsewhere = {"X-Forwarded-For": "203.0.113.9"}
 

@@ -130,6 +130,11 @@ def test_every_bad_field_of_the_terms_is_named():
     assert [name for name in bad if f"{name}: " not in raised.value.detail] == []
 
 
+def test_no_key_can_be_the_operators():
+    with pytest.raises(BadRequest, match=r"client_id: .* not admin"):
+        parse_terms({"client_id": "admin"})
+
+
 @pytest.mark.parametrize("document", [b"", b"[]", b"[" * 100_000, b"{}", b'{"client_id": null}', b"\xff"])
 def test_what_is_no_description_of_a_key_is_refused(document: bytes):
     with pytest.raises(BadRequest, match="bad API key"):
