@@ -75,7 +75,8 @@ def main(arguments: Sequence[str]) -> int:
     asked, began = _options(arguments), time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found = results.read(asked.out) if asked.parts else Results()
-    parts = [part for part in PARTS if part in (asked.parts or PARTS) and not (asked.quick and part == "growth")]
+    wanted = asked.parts or (PARTS[:-1] if asked.quick else PARTS)
+    parts = [part for part in PARTS if part in wanted]
     with TemporaryDirectory(prefix="servoir-bench-") as home:
         with console.status("models and pictures"):
             planned = plan(

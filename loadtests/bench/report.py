@@ -69,7 +69,7 @@ def told(bare: Bare) -> str:
 
 
 def _efficiency(one: Efficiency) -> list[Row]:
-    aim = 0.95 if "coco" in one.model else 0.90
+    aim = 0.95 if one.task == "bbox" else 0.90
     rates = f"{one.direct_per_s:.1f} of {one.bare_per_s:.1f} pictures/s; bare at {told(one.best)}"
     served = f"served with {one.served_concurrency} executions, {one.served_threads} threads each"
     front = f"{one.nginx_per_s:.1f} pictures/s; {served}"

@@ -31,6 +31,7 @@ class Efficiency(msgspec.Struct, frozen=True):
     """A model's figures; the ratios are of the medians over the rounds."""
 
     model: str
+    task: str
     tried: list[Bare]
     best: Bare
     served_threads: int
@@ -67,6 +68,7 @@ def _of(model: Model, plan: Plan, suite: Suite) -> Efficiency:
     served = suite.tuned(model)
     return Efficiency(
         model=model.key,
+        task=model.task,
         tried=tried,
         best=best,
         served_threads=served.threads,
