@@ -15,7 +15,7 @@ class RegistrySettings:
     mongo_url: str = setting("mongodb://127.0.0.1:8017/?replicaSet=rs0", help="URL of MongoDB, a replica set")
     mongo_database: str = setting("servoir", help="the database in MongoDB that the registry owns")
     metrics_port: int = setting(8602, help="port of /metrics on 127.0.0.1; 0: nowhere")
-    max_watchers: int = setting(256, help="most streams open at once: a dispatcher follows leases, a gateway process models and API keys")
+    max_watchers: int = setting(256, help="most streams open at once: one a dispatcher, two a gateway process")
     stop_grace_s: float = setting(5.0, help="seconds that calls at hand may take to finish on SIGTERM")
     log_level: str = setting("info", help="debug, info, warning or error")
 
