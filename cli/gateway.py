@@ -69,6 +69,28 @@ class Gateway:
         )
         return cast(dict[str, Any], answer.json())
 
+    def submit(self, pictures: Sequence[Path], *, task: str, key: str = "", timeout_s: float = 0.0) -> str:
+        """Submit *pictures* as an asynchronous prediction; return the job's id."""
+        answer = self._send(
+            "POST",
+            f"{V3}/jobs",
+            files=[("image", (picture.name, _read(picture))) for picture in pictures],
+            data={"task": task} | ({"q": key} if key else {}),
+            headers={"X-Request-Timeout-S": f"{timeout_s:g}"} if timeout_s else {},
+        )
+        return str(answer.json()["id"])
+
+    def job(self, job: str) -> dict[str, Any]:
+        """Return how an asynchronous prediction is doing, at its end with ``answer`` or ``problem``."""
+        return cast(dict[str, Any], self._send("GET", f"{V3}/jobs/{job}").json())
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        """Cancel what waits of an asynchronous prediction; return how it is doing."""
+        answer = self._send("DELETE", f"{V3}/jobs/{job}", allowed=(409,))
+        if answer.is_error:
+            raise Stop(_detail(answer), f"`servoir jobs show {job}` shows it.", code=Exit.REFUSED)
+        return cast(dict[str, Any], answer.json())
+
     def usage(self, **query: str) -> dict[str, Any]:
         """Return ``rows`` of usage, for the ``by``, ``from`` and ``to`` of *query*."""
         return cast(dict[str, Any], self._ask(f"{V3}/usage", query).json())

@@ -11,6 +11,7 @@ from chassis.settings import BadSettings, load
 from cli.commands import (
     doctor,
     down,
+    jobs,
     keys,
     logs,
     models,
@@ -67,6 +68,7 @@ for _module in (
     models,
     release,
     predict,
+    jobs,
     scale,
     queue,
     quarantine,
