@@ -24,6 +24,7 @@ from services.gateway import (
     usage,
     vision,
 )
+from services.gateway.arrivals import arrived_s
 from services.gateway.cors import cors_headers
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.rate_limits import rate_limit_headers
@@ -75,7 +76,7 @@ class _Begin:
 
     def __call__(self) -> None:
         about, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
-        about.started = time.monotonic()
+        about.started = arrived_s()
         about.request_id = request_id_of(asked.environ.get("HTTP_X_REQUEST_ID"))
         about.model_key = ""
         about.caller, about.claim = api_keys.EVERYONE, None

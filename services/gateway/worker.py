@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from gunicorn import util
@@ -9,6 +10,7 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from chassis import logs
+from services.gateway.arrivals import taken_up
 from services.gateway.problems import PROBLEM_TYPE, http_problem, problem_json
 from services.gateway.request_ids import request_id_of
 
@@ -43,6 +45,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while taken != self.nr_conns:
             taken = self.nr_conns
             self.accept(listener)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Have a thread take up a connection that has something to read, and remember since when it waits for one."""
+        conn.enqueued_s = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Take up a connection, in its thread."""
+        taken_up(conn.enqueued_s)
+        return super().handle(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP request that we take; Gunicorn's own answer is a page that repeats the input."""
