@@ -35,6 +35,11 @@ def test_a_larger_batch_is_chosen_only_for_a_real_gain() -> None:
     assert best_size([Measured(1, 0.01, 60.0), Measured(4, 0.04, 90.0), Measured(8, 0.08, 92.0)]).batch_size == 4
 
 
+def test_batches_that_take_next_to_no_time_may_be_as_large_as_they_can() -> None:
+    assert best_size([Measured(1, 0.0001, 10_000.0), Measured(8, 0.001, 8_000.0)]).batch_size == 8
+    assert best_size([Measured(1, 0.004, 250.0), Measured(8, 0.032, 250.0)]).batch_size == 1
+
+
 def test_only_settings_that_can_fill_the_cores_are_tried() -> None:
     assert all(setting.threads * setting.concurrency >= 4 for setting in settings_to_try(4))
     assert settings_to_try(1) == [default_setting(1)]
