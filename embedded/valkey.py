@@ -26,7 +26,8 @@ def command(
     """Return the command of a server on 127.0.0.1:*port* that keeps its data in *folder* (which is there).
 
     The append-only file is synced every second: no acknowledged write is lost when the process dies, at most a second
-    of them when the machine does. *options* are lines of its configuration, with ``_`` for ``-``.
+    of them when the machine does. Pictures make it grow fast, so it is written anew seldom. *options* are lines of its
+    configuration, with ``_`` for ``-``.
     """
     line = [
         server or binary(),
@@ -42,6 +43,8 @@ def command(
         "yes" if append_only else "no",
         "--appendfsync",
         "everysec",
+        "--auto-aof-rewrite-min-size",
+        "512mb",
         "--maxmemory-policy",
         "noeviction",
         "--daemonize",
