@@ -46,7 +46,7 @@ class NumberAdapter:
 
     tasks = frozenset({"bbox"})
 
-    def prepare(self, payload: bytes) -> Prepared:
+    def prepare(self, payload: bytes, task: str) -> Prepared:
         try:
             numbers = [float(text) for text in payload.split()]
         except ValueError as error:
