@@ -113,7 +113,7 @@ def test_usage_counts_what_was_answered(world: World) -> None:
         return sum(row["requests"] for row in rows if row["model"] == "chaos-echo-1")
 
     wait_until(requests, what="usage arrives")
-    assert get(world, f"{url}&format=csv").text.startswith("model,requests,failed")
+    assert get(world, f"{url}&format=csv").text.startswith("model,requests,images,failed")
 
 
 def test_the_overview_shows_the_models_queue(world: World) -> None:
