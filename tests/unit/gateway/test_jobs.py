@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from chassis.errors import Unavailable
+from services.gateway.settings import Settings
 from tests.fakes_gateway import answer, model, png, prediction, problem
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.posting import V2, V3, post
@@ -143,3 +144,21 @@ def test_a_job_is_told_though_its_model_is_gone(gateway: Gateway) -> None:
     told: Any = client.get(where).json
 
     assert told["answer"]["dnnarch"] == "ssd_mobilenet_v2"
+
+
+def test_a_job_is_told_to_the_client_that_submitted_it_only(gateway: Gateway) -> None:
+    gateway.settings = Settings(api_keys="on", admin_token="root's")
+    gateway.keys.give("ann's")
+    gateway.keys.give("ann's other")
+    gateway.keys.give("bob's", client_id="bob")
+    client = gateway.client
+    where = job_of(post(client, f"{V3}/jobs", headers={"X-Api-Key": "ann's"}))
+
+    seen = {
+        key: client.get(where, headers={"X-Api-Key": key}).status_code
+        for key in ("ann's", "ann's other", "bob's", "root's")
+    }
+
+    assert seen == {"ann's": 200, "ann's other": 200, "bob's": 404, "root's": 404}
+    assert client.delete(where, headers={"X-Api-Key": "bob's"}).status_code == 404
+    assert client.get(where).status_code == 401
