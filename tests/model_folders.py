@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.registry.client import parse_modelinfo, write_modelinfo
-from tests.parts import absent
 
 
 def ready_models() -> Path:
     """Return the folder of ready models; skip the test where SERVOIR_TEST_MODELS names none."""
     folder = Path(os.environ.get("SERVOIR_TEST_MODELS", ""))
     if not folder.joinpath("labels").is_dir():
-        absent("set SERVOIR_TEST_MODELS to the folder of ready test models")
+        pytest.skip("set SERVOIR_TEST_MODELS to the folder of ready test models")
     return folder
 
 
