@@ -16,6 +16,7 @@ from PIL import Image
 from demo import pictures
 from demo.packages import sha256_of
 from tests.cache import CACHE, demo_model
+from tests.frameworks import tensorflow
 from tests.parts import ROOT
 
 pytestmark = pytest.mark.slow
@@ -49,8 +50,7 @@ def test_made_again_they_are_the_same_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_the_detector_gives_what_the_reference_conversion_gives() -> None:
-    import tensorflow as tf
-
+    tf = tensorflow()
     reference = Path(os.environ.get("SERVOIR_TEST_MODELS", "")) / "coco_ssd_ssdlite_mobilenet_v2"
     if not os.environ.get("SERVOIR_TEST_MODELS") or not reference.exists():
         pytest.skip("SERVOIR_TEST_MODELS names no folder with coco_ssd_ssdlite_mobilenet_v2")
@@ -67,8 +67,7 @@ def test_the_detector_gives_what_the_reference_conversion_gives() -> None:
 
 
 def test_the_classifier_knows_a_cat_alone_and_in_a_batch() -> None:
-    import tensorflow as tf
-
+    tf = tensorflow()
     model = tf.saved_model.load(str(demo_model(KEYS[1]) / "saved_model")).signatures["serving_default"]
     names = yaml.safe_load((demo_model(KEYS[1]) / f"{KEYS[1]}.yaml").read_text())["classes"]
     cat = np.asarray(Image.open(pictures.path("chelsea")).convert("RGB").resize((224, 224)))

@@ -11,9 +11,10 @@ import pytest
 
 from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
+from tests.frameworks import CONCURRENCY, THREADS
 from tests.model_folders import ready_models, saved_model
 
-OPTIONS = EngineOptions(threads=1, concurrency=2)
+OPTIONS = EngineOptions(threads=THREADS, concurrency=CONCURRENCY)
 
 
 def original(name: str) -> list[Path]:

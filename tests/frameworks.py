@@ -1,0 +1,17 @@
+"""TensorFlow in the tests' own process: its threads are set before its first use, alike for all tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+THREADS = 1
+CONCURRENCY = 2
+
+
+def tensorflow() -> Any:
+    """Return the module, set up as the engine sets it up with THREADS and CONCURRENCY."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(CONCURRENCY)
+    return tf
