@@ -133,6 +133,14 @@ class FakeOperator:
                 return item
         raise NotFound(f"no such item in the quarantine of {model}: {id}")
 
+    def replay(self, queue: FakeQueue, item: QuarantinedItem, *, request_id: str, timeout_s: float) -> Answer:
+        [answer] = queue.predict(
+            [item.payload], model_key=item.model, task="bbox", request_id=request_id, timeout_s=timeout_s
+        )
+        if answer.status not in (503, 504):
+            self.drop(item.model, [item.id])
+        return answer
+
     def drop(self, model: str, ids: list[str] | None = None) -> int:
         gone = [item for item in self.quarantine(model) if ids is None or item.id in ids]
         self.items = [item for item in self.items if item not in gone]

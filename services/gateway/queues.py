@@ -104,17 +104,11 @@ def replay(model: str, id: str) -> Response:
     require_change()
     gateway = parts()
     item = _item(model, id)
-    [answer] = gateway.queue.predict(
-        [item.payload],
-        model_key=item.model,
-        task=item.meta.task,
-        request_id=g.request_id,
-        timeout_s=gateway.settings.predict_timeout_s,
-        client_id=item.meta.client,
+    answer = gateway.operator.replay(
+        gateway.queue, item, request_id=g.request_id, timeout_s=gateway.settings.predict_timeout_s
     )
     if answer.status != 200:
         return json_response(Replayed(id, False, answered_problem(answer)))
-    gateway.operator.drop(model, [id])
     return json_response(Replayed(id, True))
 
 

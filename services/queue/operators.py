@@ -103,28 +103,23 @@ class QueueOperator:
             raise NotFound(f"no such item in the quarantine of {model}: {item}")
         return _quarantined(model, *entries[0])
 
-    def replay(self, model: str, item: str, *, timeout_s: float = 60.0) -> Answer:
-        """Put a quarantined item into the queue once more; drop it from the quarantine if it is answered now.
+    def replay(self, queue: QueueClient, item: QuarantinedItem, *, request_id: str, timeout_s: float) -> Answer:
+        """Put a quarantined item into *queue* once more, as its client's, and return its answer.
 
-        Raises what ``QueueClient.predict`` raises, and NotFound. An item that fails again is quarantined anew.
+        It leaves the quarantine then, unless the answer is none of the model's (503, 504): an item that fails again
+        is quarantined anew, with its new history. Raises what ``QueueClient.predict`` raises.
         """
-        found = self.quarantined(model, item)
-        client = QueueClient(self._redis_url)
-        client.start()
-        try:
-            [answer] = client.predict(
-                [found.payload],
-                model_key=model,
-                task=found.meta.task,
-                request_id=found.meta.request_id,
-                timeout_s=timeout_s,
-                client_id=found.meta.client,
-                priority="batch",
-            )
-        finally:
-            client.close()
+        [answer] = queue.predict(
+            [item.payload],
+            model_key=item.model,
+            task=item.meta.task,
+            request_id=request_id,
+            timeout_s=timeout_s,
+            client_id=item.meta.client,
+            priority="batch",
+        )
         if answer.status not in _NO_ANSWERS:
-            self.drop(model, [item])
+            self.drop(item.model, [item.id])
         return answer
 
     def drop(self, model: str, ids: list[str] | None = None) -> int:

@@ -322,10 +322,26 @@ def test_a_quarantined_item_can_be_replayed(
     [item] = operator.quarantine(MODEL)
     served.servicer.obeys = False
 
-    answer = operator.replay(MODEL, item.id)
+    answer = operator.replay(client, operator.quarantined(MODEL, item.id), request_id="again", timeout_s=30)
 
     assert (answer.status, json.loads(answer.body)["size"]) == (200, 4)
     assert operator.quarantine(MODEL) == []
+
+
+def test_an_item_that_fails_again_is_quarantined_once(
+    redis_url: str, client: QueueClient, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+    assert ask(client, b"fail")[0].status == 500
+    operator = QueueOperator(redis_url)
+    [item] = operator.quarantine(MODEL)
+
+    answer = operator.replay(client, operator.quarantined(MODEL, item.id), request_id="again", timeout_s=30)
+
+    assert answer.status == 500
+    [anew] = operator.quarantine(MODEL)
+    assert anew.id != item.id and anew.meta.request_id == "again"
 
 
 def test_a_refusal_is_quick(

@@ -71,14 +71,17 @@ def test_an_item_that_is_answered_when_replayed_leaves_the_quarantine(poisoned: 
     assert [left.id for left in poisoned.operator.items] == ["1700000000001-0"]
 
 
-def test_an_item_that_fails_again_stays(poisoned: Gateway) -> None:
-    poisoned.queue.answer_to = lambda _: answer(500, problem("Model failed on this input", "again"))
+@pytest.mark.parametrize(("status", "left"), [(500, 1), (504, 2)])
+def test_an_item_that_fails_again_has_its_entry_anew_and_one_that_was_not_tried_stays(
+    poisoned: Gateway, status: int, left: int
+) -> None:
+    poisoned.queue.answer_to = lambda _: answer(status, problem("Model failed on this input", "again"))
 
     replayed = poisoned.client.post(f"{HERE}/{ID}/replay", json={}).json
 
     assert replayed is not None
     assert (replayed["answered"], replayed["problem"]["detail"]) == (False, "again")
-    assert len(poisoned.operator.items) == 2
+    assert len(poisoned.operator.items) == left
 
 
 def test_items_are_dropped_one_by_one_or_all(poisoned: Gateway) -> None:
