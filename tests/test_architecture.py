@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("chassis", "services", "cli", "demo", "embedded", "loadtests")
-SERVICES = ("gateway", "queue", "model_server", "registry")
+SERVICES = ("gateway", "jobs", "queue", "model_server", "registry")
 
 #: Which client a service may use; a service is used by others only through its client.py.
 MAY_USE = {
-    "gateway": {"queue", "registry"},
+    "gateway": {"jobs", "queue", "registry"},
+    "jobs": {"queue", "registry"},
     "queue": {"model_server", "registry"},
     "model_server": {"registry"},
     "registry": set[str](),
@@ -24,7 +25,8 @@ MAY_USE = {
 
 #: Outside systems, and the only files (or folders, ending in /) that import them.
 DOORS = {
-    "redis": ("services/queue/",),
+    "redis": ("services/queue/", "services/jobs/records.py", "services/jobs/broker.py"),
+    "rq": ("services/jobs/broker.py",),
     "pymongo": ("services/registry/store.py", "embedded/mongod.py"),
     "bson": ("services/registry/store.py",),
     "flask": ("services/gateway/",),
