@@ -8,14 +8,11 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from embedded import Missing
-
-TEMPLATE = Path(__file__).parent.parent / "deploy" / "nginx" / "servoir.conf.template"
-
-
-_BLANK = re.compile(r"@\{(\w+)\}")
+from embedded.front_door import FrontDoor
 
 
 def binary() -> str:
@@ -30,23 +27,33 @@ def binary() -> str:
     return str(path)
 
 
+def version() -> tuple[int, ...]:
+    """Return the version of the nginx that ``binary`` names; raises Missing."""
+    said = subprocess.run([binary(), "-v"], capture_output=True, text=True).stderr
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+
+
 def write_configuration(folder: Path, *, http_port: int, gateway_ports: list[int], max_upload_bytes: int) -> Path:
     """Write ``nginx.conf`` into *folder*, where nginx also keeps its pid and its temporary files; return its path.
 
     It serves HTTP on 127.0.0.1:*http_port* from the gateways on *gateway_ports*.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    servers = "\n        ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in gateway_ports)
-    values = {
-        "user": f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
-        "folder": folder,
-        "http_port": http_port,
-        "servers": servers,
-        "max_upload_bytes": max_upload_bytes,
-    }
-    text = _BLANK.sub(lambda blank: str(values[blank[1]]), TEMPLATE.read_text(encoding="utf-8"))
-    path = folder / "nginx.conf"
-    path.write_text(text, encoding="utf-8")
+    door = FrontDoor(
+        folder,
+        http_address=f"127.0.0.1:{http_port}",
+        gateways=tuple(f"127.0.0.1:{port}" for port in gateway_ports),
+        max_upload_bytes=max_upload_bytes,
+    )
+    return write_door(door)
+
+
+def write_door(door: FrontDoor) -> Path:
+    """Write the configuration of *door* into its folder, as the user who runs this; return its path."""
+    door.folder.mkdir(parents=True, exist_ok=True)
+    user = getpass.getuser() if os.geteuid() == 0 else ""
+    path = door.folder / "nginx.conf"
+    path.write_text(replace(door, user=user, nginx_version=version()).text(), encoding="utf-8")
     return path
 
 

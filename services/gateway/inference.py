@@ -100,6 +100,14 @@ def model_ready(name: str, version: str = "") -> Response:
     return Response(status=200 if find(name, version).key in served else 503, mimetype="text/plain")
 
 
+@blueprint.get("/models/<name>/leave")
+@operation(TAG, "text/plain", problems=(400, 401, 403, 404), error=Error)
+def leave(name: str) -> Response:
+    """Say whether this caller may use a model: a proxy asks before it passes a gRPC call on to the model's servers."""
+    asker_for(find(name, ""))
+    return Response(status=200, mimetype="text/plain")
+
+
 @blueprint.post("/models/<name>/infer")
 @blueprint.post("/models/<name>/versions/<version>/infer")
 @operation(

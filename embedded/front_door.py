@@ -1,0 +1,164 @@
+"""The front door's configuration for nginx, made from the templates in ``deploy/nginx``: one for every deployment.
+
+``python -m embedded.front_door`` writes those of containers anew, which are committed beside the templates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent.parent / "deploy" / "nginx"
+FIRST_WITH_RESOLVE = (1, 27, 3)
+FIRST_WITH_HTTP2_DIRECTIVE = (1, 25, 1)
+_BLANK = re.compile(r"@\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Where HTTPS is served, with which certificate (its chain in one file) and key; *public_port* is what clients see."""
+
+    address: str
+    certificate: Path
+    key: Path
+    public_port: int = 443
+
+
+@dataclass(frozen=True)
+class FrontDoor:
+    """What the front door of one deployment is. Addresses are ``host:port``.
+
+    With *tls*, HTTP only sends on to HTTPS. *grpc_models* are the addresses of each model's servers by its key; they
+    are served at *grpc_address*. With *resolver* (the address of a DNS server) names are looked up again and again, so
+    that replicas may come and go. Addresses in the networks *unlimited* are held to no rate.
+    """
+
+    folder: Path
+    http_address: str = "127.0.0.1:8080"
+    gateways: tuple[str, ...] = ("127.0.0.1:8090",)
+    max_upload_bytes: int = 20 * 2**20
+    tls: Tls | None = None
+    grpc_address: str = ""
+    grpc_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resolver: str = ""
+    unlimited: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    requests_per_s: int = 1000
+    connections: int = 1000
+    worker_processes: str = "1"
+    user: str = ""
+    nginx_version: tuple[int, ...] = FIRST_WITH_RESOLVE
+
+    def text(self) -> str:
+        """Return the whole configuration."""
+        return _fill("servoir.conf.template", self._values())
+
+    def _values(self) -> dict[str, object]:
+        return {
+            "user": f"user {self.user};" if self.user else "",
+            "worker_processes": self.worker_processes,
+            "folder": self.folder,
+            "unlimited": " ".join(f"{network} 0;" for network in self.unlimited),
+            "requests_per_s": self.requests_per_s,
+            "connections": self.connections,
+            "resolver": self._resolver(),
+            "servers": "\n        ".join(self._server(address, len(self.gateways)) for address in self.gateways),
+            "max_upload_bytes": self.max_upload_bytes,
+            "redirect": self._redirect(),
+            "listen": self._tls(self.tls) if self.tls else f"        listen {self.http_address};",
+            "hsts": ' add_header Strict-Transport-Security "max-age=63072000" always;' if self.tls else "",
+            "grpc": self._grpc(),
+        }
+
+    def _server(self, address: str, of: int) -> str:
+        """Return one server of *of*; a single one is never left out, for there is no other."""
+        alone = of == 1 and not self.resolver
+        return f"server {address}{' resolve' if self.resolver else ''} {_PASSIVE[alone]};"
+
+    def _resolver(self) -> str:
+        return f"resolver {self.resolver} valid=2s ipv6=off;" if self.resolver else ""
+
+    def _redirect(self) -> str:
+        if not self.tls:
+            return ""
+        port = self.tls.public_port
+        values = {"http_address": self.http_address, "https_suffix": "" if port == 443 else f":{port}"}
+        return _fill("redirect.template", values)
+
+    def _tls(self, tls: Tls, address: str = "") -> str:
+        own_directive = self.nginx_version >= FIRST_WITH_HTTP2_DIRECTIVE
+        values = {
+            "https_address": address or tls.address,
+            "http2_listen": "" if own_directive else " http2",
+            "http2_on": "http2 on;" if own_directive else "",
+            "certificate": tls.certificate,
+            "key": tls.key,
+        }
+        return _fill("tls.template", values).rstrip("\n")
+
+    def _grpc(self) -> str:
+        if not self.grpc_models:
+            return ""
+        values = {
+            "grpc_names": "\n        ".join(f'"{name}" {_group(key)};' for name, key in _names(self.grpc_models).items()),
+            "grpc_upstreams": "\n    ".join(self._group(*model) for model in self.grpc_models.items()),
+            "grpc_listen": self._tls(self.tls, self.grpc_address) if self.tls else self._plain_grpc(),
+            "max_upload_bytes": self.max_upload_bytes,
+        }
+        return _fill("grpc.template", values)
+
+    def _plain_grpc(self) -> str:
+        if self.nginx_version >= FIRST_WITH_HTTP2_DIRECTIVE:
+            return f"        listen {self.grpc_address};\n        http2 on;"
+        return f"        listen {self.grpc_address} http2;"
+
+    def _group(self, key: str, addresses: tuple[str, ...]) -> str:
+        servers = " ".join(self._server(address, len(addresses)) for address in addresses)
+        head = f"zone {_group(key)} 256k; least_conn; {self._resolver()}"
+        return f"upstream {_group(key)} {{ {head} {servers} keepalive 8; }}"
+
+
+_PASSIVE = {True: "max_fails=0", False: "max_fails=3 fail_timeout=3s"}
+
+CONTAINERS = FrontDoor(
+    folder=Path("/run/nginx"),
+    http_address="8080",
+    gateways=("gateway:8080",),
+    resolver="127.0.0.11",
+    worker_processes="auto",
+)
+"""The door of a Compose deployment: gateways by their service's name, as many as there are at the moment."""
+
+CONTAINERS_TLS = replace(
+    CONTAINERS, tls=Tls("8443", Path("/run/secrets/tls_certificate"), Path("/run/secrets/tls_key"))
+)
+
+
+def _names(models: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return which model each name means: its key, and ``<org>-<problem>`` the last one given."""
+    return {key.rpartition("-")[0]: key for key in models} | {key: key for key in models}
+
+
+def _group(key: str) -> str:
+    return "model_" + re.sub(r"\W", "_", key)
+
+
+def _fill(template: str, values: Mapping[str, object]) -> str:
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    filled = _BLANK.sub(lambda blank: str(values[blank[1]]), text)
+    return re.sub(r"\n[ ]+\n", "\n", filled)
+
+
+def containers() -> dict[Path, str]:
+    """Return the configurations of containers by the file that holds each."""
+    head = "# Written by `make nginx` from the templates beside it.\n"
+    return {
+        TEMPLATES / "compose-http.conf": head + CONTAINERS.text(),
+        TEMPLATES / "compose-https.conf": head + CONTAINERS_TLS.text(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in containers().items():
+        path.write_text(text, encoding="utf-8")
