@@ -25,8 +25,8 @@ MAY_USE = {
 
 #: Outside systems, and the only files (or folders, ending in /) that import them.
 DOORS = {
-    "redis": ("services/queue/", "services/jobs/records.py", "services/jobs/broker.py"),
-    "rq": ("services/jobs/broker.py",),
+    "redis": ("services/queue/", "services/jobs/records.py", "services/jobs/worker.py"),
+    "rq": ("services/jobs/broker.py", "services/jobs/worker.py"),
     "pymongo": ("services/registry/store.py", "embedded/mongod.py"),
     "bson": ("services/registry/store.py",),
     "flask": ("services/gateway/",),

@@ -47,7 +47,10 @@ class Context(Protocol):
     """Working folder: kept over restarts and retries, gone once the job is done."""
     results: Path
     """Folder of the results that clients can fetch; write there with ``result``."""
-    registry: RegistryClient
+
+    @property
+    def registry(self) -> RegistryClient:
+        """The registry's client."""
 
     def check(self) -> None:
         """Raise Cancelled or Interrupted where the job is to stop here; call it often, at least every second or so."""
@@ -62,7 +65,7 @@ class Context(Protocol):
         """Add a line to the job's log, which its client can read."""
 
     def journal(self, name: str) -> AbstractContextManager[Journal]:
-        """Open an append-only file of records in the working folder; a record torn by a crash is cut off (journal.py)."""
+        """Open an append-only file of records in the working folder (journal.py): the checkpoint of what is done."""
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep one value in the working folder, durably and at once (the old or the new one is there, never half)."""

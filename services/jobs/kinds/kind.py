@@ -20,7 +20,7 @@ DAY_S = 86_400.0
 
 
 class Parameters(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every kind of job can be told; each kind's own Struct is a subclass with ``tag="<kind>"``.
+    """What every kind of job can be told; each kind's own Struct is a subclass with ``frozen=True, tag="<kind>"``.
 
     *keep_s* is how long the results are kept after the job's end; a *name* is for people.
     """

@@ -12,7 +12,7 @@ from services.jobs.kinds.kind import Kind, Parameters, Submission
 Format = Literal["via", "coco", "jsonl", "csv", "annotated", "files"]
 
 
-class PredictParameters(Parameters, tag="predict"):
+class PredictParameters(Parameters, frozen=True, tag="predict"):
     """A model over every picture of *source*.
 
     *source* is an upload (``upload:<id>``) or, for those who may, a folder, archive or list of files of the server's.

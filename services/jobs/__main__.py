@@ -1,0 +1,46 @@
+"""``python -m services.jobs``: a worker of background jobs, until SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from chassis import logs, metrics
+from chassis.errors import ServoirError
+from chassis.settings import BadSettings, load
+from services.jobs import periodic
+from services.jobs.broker import Broker
+from services.jobs.caretaker import Caretaker
+from services.jobs.records import Records, connect, translated
+from services.jobs.settings import Settings
+from services.jobs.worker import Worker
+
+
+def main() -> int:
+    """Start; return the process's exit status."""
+    try:
+        settings = load(Settings)
+    except BadSettings as error:
+        print(f"servoir jobs: {error}", file=sys.stderr)
+        return 2
+    logs.configure("jobs", settings.log_level)
+    client = connect(settings.redis_url)
+    try:
+        with translated():
+            client.ping()
+    except ServoirError:
+        advice = "start Valkey or Redis there, or give SERVOIR_REDIS_URL"
+        print(f"servoir jobs: no Redis at {settings.redis_url}: {advice}", file=sys.stderr)
+        return 1
+    settings.jobs_folder.mkdir(parents=True, exist_ok=True)
+    metrics.serve(settings.metrics_port)
+    broker = Broker(client)
+    caretaker = Caretaker(Records(client, broker.enqueue), broker, lease_s=settings.jobs_lease_s)
+    periodic.schedule_all(broker)
+    worker = Worker(settings, connect(settings.redis_url), caretaker)
+    worker.work(with_scheduler=True, logging_level=logging.getLevelName(logging.WARNING))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""RQ's queues: what carries a job to a worker, and what is to be done at a time. Nothing in them is pickled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.job import Job as Vehicle
+from rq.serializers import JSONSerializer
+
+from services.jobs.settings import QUEUES
+
+PERFORM = "services.jobs.runner.perform"
+PERIODIC_QUEUE = QUEUES[0]
+_FORGET_S = 3600
+
+
+class Broker:
+    """The queues in the Redis of *client*."""
+
+    def __init__(self, client: Any) -> None:
+        self._redis = client
+        self._queues = {name: queue_of(name, client) for name in QUEUES}
+
+    def enqueue(self, pipeline: Any, queue: str, id: str) -> str:
+        """Put a vehicle for a job into a queue, within *pipeline*; return the vehicle's id."""
+        vehicle = self._queues[queue].enqueue_call(
+            PERFORM, args=(id,), timeout=-1, result_ttl=0, failure_ttl=_FORGET_S, description=id, pipeline=pipeline
+        )
+        return str(vehicle.id)
+
+    def waits(self, queue: str, vehicle: str) -> bool:
+        """Return whether a vehicle is in its queue yet."""
+        return self._queues[queue].get_job_position(vehicle) is not None
+
+    def length(self, queue: str) -> int:
+        """Return how many vehicles wait in a queue."""
+        return int(self._queues[queue].count)
+
+    def schedule(self, function: str, when: datetime, *, id: str) -> bool:
+        """Have ``module.function(id)`` called by a worker at *when*; return False where it is to be already.
+
+        However many ask for the same *id*, it is there once, and comes out once.
+        """
+        try:
+            self._queues[PERIODIC_QUEUE].enqueue_at(
+                when, function, id, job_id=id, unique=True, job_timeout=600, result_ttl=_FORGET_S, failure_ttl=_FORGET_S
+            )
+        except DuplicateJobError:
+            return False
+        return True
+
+
+def queue_of(name: str, client: Any) -> Queue:
+    """Return a queue."""
+    return Queue(name, connection=client, serializer=JSONSerializer, is_async=True)
+
+
+__all__ = ["Broker", "Vehicle", "queue_of"]

@@ -1,0 +1,43 @@
+"""Looks after all jobs: one whose worker gave up its ghost, or whose vehicle was lost, goes to its queue again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from chassis import logs
+from chassis.errors import Unavailable
+from services.jobs.broker import Broker
+from services.jobs.instruments import show
+from services.jobs.job import Job
+from services.jobs.records import Records
+
+log = logs.logger()
+
+
+class Caretaker:
+    """Every worker has one: whichever looks first does it."""
+
+    def __init__(
+        self, records: Records, broker: Broker, *, lease_s: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._records, self._broker, self._lease_s, self._clock = records, broker, lease_s, clock
+
+    def look(self) -> None:
+        """Put every job that nobody runs and no vehicle waits for into its queue again, and show what there is."""
+        try:
+            active = self._records.active()
+            for job in active:
+                if self._is_orphaned(job) and self._records.put_again(job.id):
+                    log.warning("job_put_again", job=job.id, state=job.state)
+        except Unavailable as error:
+            log.warning("redis_lost", reason=error.detail)
+        else:
+            show(active)
+
+    def _is_orphaned(self, job: Job) -> bool:
+        if self._records.is_run(job.id):
+            return False
+        if job.state != "queued":
+            return True
+        return self._clock() - job.queued_s > self._lease_s and not self._broker.waits(job.queue, job.vehicle)

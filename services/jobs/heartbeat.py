@@ -1,0 +1,134 @@
+"""A run's sign of life: a thread that keeps the job's lease, writes its progress, and learns that it is to stop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from chassis import logs
+from chassis.errors import ServoirError
+from services.jobs.context import Cancelled, Interrupted
+from services.jobs.records import LeaseLost, Records
+
+log = logs.logger()
+_LONGEST_BEAT_S = 1.0
+_LOST = 70
+
+
+class Heartbeat:
+    """Keeps the lease that *token* has of a job.
+
+    A process whose lease is lost ends at once, and so does one whose worker (*parent*) is dead: another may be at the
+    job already. *stop* is set by whoever wants the run to end at its next checkpoint.
+    """
+
+    def __init__(
+        self, records: Records, id: str, token: str, *, lease_s: float, parent: int, stop: threading.Event
+    ) -> None:
+        self._records, self._id, self._token, self._lease_s = records, id, token, lease_s
+        self._parent, self._stop = parent, stop
+        self._cancel, self._over = threading.Event(), threading.Event()
+        self._lock = threading.Lock()
+        self._fields: dict[str, Any] = {}
+        self._lines: list[str] = []
+        self._figures: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._keep, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what was to be written is written, where Redis is there."""
+        self._over.set()
+        self._thread.join()
+        with suppress(ServoirError):
+            self._write_log()
+
+    def check(self) -> None:
+        """Raise Cancelled or Interrupted where the run is to stop."""
+        if self._cancel.is_set():
+            raise Cancelled
+        if self._stop.is_set():
+            raise Interrupted
+
+    def say(self, **fields: Any) -> None:
+        """Have fields of the job's record written with the next beat."""
+        with self._lock:
+            self._fields.update(fields)
+
+    def describe(self, figures: dict[str, Any]) -> None:
+        """Have figures written with the next beat."""
+        with self._lock:
+            self._figures.update(figures)
+            self._fields["figures"] = msgspec.json.encode(self._figures)
+
+    def add_log(self, line: str) -> None:
+        """Have a line of the log written with the next beat."""
+        with self._lock:
+            self._lines.append(line)
+
+    def finish(self, state: str, problem: str) -> None:
+        """Say that the job is over; raises LeaseLost, and Unavailable where Redis is away."""
+        self._write_log()
+        self._over.set()
+        self._thread.join()
+        self._records.finish(self._id, self._token, state, problem, self._taken())
+
+    def give_back(self) -> None:
+        """Have another go on; raises the same."""
+        self._write_log()
+        self._over.set()
+        self._thread.join()
+        self._records.give_back(self._id, self._token, self._taken())
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than until the run is to stop; raises then what ``check`` does."""
+        if not self._cancel.wait(min(seconds, 0.05)):
+            self._stop.wait(seconds)
+        self.check()
+
+    def _keep(self) -> None:
+        while not self._over.wait(min(_LONGEST_BEAT_S, self._lease_s / 4)):
+            if os.getppid() != self._parent:
+                log.warning("worker_lost", job=self._id)
+                os._exit(_LOST)
+            try:
+                self._beat()
+            except LeaseLost:
+                log.warning("lease_lost", job=self._id)
+                os._exit(_LOST)
+            except ServoirError as error:
+                log.warning("heartbeat_missed", job=self._id, reason=error.detail)
+
+    def _beat(self) -> None:
+        fields = self._taken()
+        try:
+            if self._records.renew(self._id, self._token, lease_s=self._lease_s, fields=fields):
+                self._cancel.set()
+        except ServoirError:
+            with self._lock:
+                self._fields = {**fields, **self._fields}
+            raise
+        self._write_log()
+
+    def _taken(self) -> dict[str, Any]:
+        with self._lock:
+            fields, self._fields = self._fields, {}
+        return fields
+
+    def _write_log(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._records.add_log(self._id, lines)
+        except ServoirError:
+            with self._lock:
+                self._lines = [*lines, *self._lines]
+            raise

@@ -1,0 +1,1 @@
+"""Batch prediction: a model over every picture of a source."""

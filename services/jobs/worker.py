@@ -1,0 +1,62 @@
+"""A worker: RQ's own, which looks after orphaned jobs as well, and ends a job at its checkpoint when it is to end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Worker as RqWorker
+from rq.serializers import JSONSerializer
+
+from chassis import logs
+from services.jobs.broker import queue_of
+from services.jobs.caretaker import Caretaker
+from services.jobs.settings import Settings
+
+log = logs.logger()
+_LOOK_S = 2
+_CLEAN_S = 60.0
+
+
+class Worker(RqWorker):  # type: ignore[misc]
+    """Does one job at a time, in a process of its own, so that all that it took comes back at its end."""
+
+    def __init__(self, settings: Settings, client: Any, caretaker: Caretaker) -> None:
+        self._caretaker, self._cleaned_s = caretaker, 0.0
+        super().__init__(
+            [queue_of(name, client) for name in settings.jobs_queues],
+            connection=client,
+            serializer=JSONSerializer,
+            worker_ttl=15 + _LOOK_S,
+            maintenance_interval=_LOOK_S,
+            job_monitoring_interval=_LOOK_S,
+            log_job_description=False,
+        )
+
+    def run_maintenance_tasks(self) -> None:
+        """Look after all jobs every few seconds, and after RQ's registries now and then."""
+        self._caretaker.look()
+        if time.monotonic() - self._cleaned_s > _CLEAN_S:
+            self._cleaned_s = time.monotonic()
+            super().run_maintenance_tasks()
+
+    @property
+    def should_run_maintenance_tasks(self) -> bool:
+        """Always: what is due is known by whoever does it."""
+        return True
+
+    def maintain_heartbeats(self, job: Any, execution: Any) -> None:
+        """Keep RQ's signs of life while a job runs; Redis may be away for a while."""
+        try:
+            super().maintain_heartbeats(job, execution)
+            self._caretaker.look()
+        except RedisError as error:
+            log.warning("redis_lost", reason=str(error))
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Tell the job at hand to end at its next checkpoint."""
+        log.info("worker_ends", horse=self.horse_pid)
+        if self.horse_pid:
+            self.kill_horse(signal.SIGTERM)
