@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.gateway.colors import color_of
+from chassis.colors import color_of
 from services.gateway.problems import Problem
 from services.queue.client import Answer
 from services.registry.client import Modelinfo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.gateway.colors import color_of
+from chassis.colors import color_of
 
 
 def test_a_label_has_the_color_that_it_had_in_every_release() -> None:
