@@ -1,6 +1,7 @@
 """The one reader of the environment: fills a frozen dataclass of settings for each service.
 
-The field ``redis_url`` is the variable ``SERVOIR_REDIS_URL``. A service reads its settings once, in its
+The field ``redis_url`` is the variable ``SERVOIR_REDIS_URL``, or the content of the file that
+``SERVOIR_REDIS_URL_FILE`` names, which is how containers are given secrets. A service reads its settings once, in its
 ``wsgi.py`` or ``__main__.py``, and hands them on as arguments. All bad values are named together.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NewType, TypeVar
 
 PREFIX = "SERVOIR_"
+FILE_SUFFIX = "_FILE"
 S = TypeVar("S")
 
 Bytes = NewType("Bytes", int)
@@ -80,6 +82,23 @@ def variable(field_name: str) -> str:
     return PREFIX + field_name.upper()
 
 
+def _text(name: str, source: Mapping[str, str]) -> str:
+    """Return what the variable *name* says, itself or in the file that it names; empty where neither says anything.
+
+    Raises ValueError where both do, or the file cannot be read. What a file holds is never repeated: it may be secret.
+    """
+    text, file = source.get(name, ""), source.get(name + FILE_SUFFIX, "")
+    if not file:
+        return text
+    if text:
+        raise ValueError(f"set, and {name + FILE_SUFFIX} as well: say one of them")
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ValueError(f"cannot read the file {file} that {name + FILE_SUFFIX} names: {reason}") from error
+
+
 def load(settings: type[S], environ: Mapping[str, str] | None = None, **overrides: Any) -> S:
     """Return *settings* filled from the environment; *overrides* that are not None stand over it.
 
@@ -91,15 +110,17 @@ def load(settings: type[S], environ: Mapping[str, str] | None = None, **override
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for field in dataclasses.fields(typing.cast(Any, settings)):
-        text = source.get(variable(field.name), "")
         if overrides.get(field.name) is not None:
             values[field.name] = overrides[field.name]
-        elif text:
-            try:
+            continue
+        try:
+            if text := _text(variable(field.name), source):
                 values[field.name] = _parser(kinds[field.name])(text)
-            except ValueError as error:
-                wrong.append(f"{variable(field.name)}: {error}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                continue
+        except ValueError as error:
+            wrong.append(f"{variable(field.name)}: {error}")
+            continue
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             wrong.append(f"{variable(field.name)}: not set ({field.metadata.get('help', 'required')})")
     if not wrong:
         try:

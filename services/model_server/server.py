@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import time
 
 from chassis import logs, metrics
@@ -20,10 +21,12 @@ from services.model_server.preparing import prepare
 from services.model_server.registration import SERVICE_NAMES, register
 from services.model_server.replica import Loaded, Replica
 from services.model_server.settings import ModelServerSettings
+from services.model_server.triton_metrics import TRITON
 from services.registry.client import LeaseKeeper
 
 log = logs.logger()
 RPC_THREADS = 32
+EVERY_INTERFACE = ("", "0.0.0.0", "[::]", "::")
 
 
 class ModelServer:
@@ -84,7 +87,7 @@ class ModelServer:
     def _show_metrics(self) -> None:
         port = self._settings.metrics_port
         try:
-            metrics.serve(port)
+            metrics.serve(port, self._settings.metrics_host)
         except OSError as error:
             raise CannotBind(f"cannot show metrics on port {port}: {error.strerror}") from error
         if port:
@@ -102,6 +105,7 @@ class ModelServer:
         self.replica.serve(Loaded(opened.engine, opened.adapter, opened.pipeline, capacity))
         self._rpc.serving(True)
         READY.set(1)
+        TRITON.model = self._model.modelinfo.key
         if self._settings.registry_address:
             self._lease = LeaseKeeper(self._settings.registry_address, self._lease_of(capacity, port))
             self._lease.start()
@@ -117,17 +121,28 @@ class ModelServer:
         )
 
     def _lease_of(self, capacity: pb.Capacity, port: int) -> registry_pb2.Lease:
+        metrics_port = self._settings.metrics_port
         return registry_pb2.Lease(
             instance_id=self.replica.instance_id,
             model_key=self._model.modelinfo.key,
-            address=self._address(port),
+            address=announced(self._settings, port),
             capacity=capacity,
             ttl_s=self._settings.lease_ttl_s,
             resident_bytes=resident_bytes(),
             memory_cap_bytes=self._memory.cap_bytes,
             engine=self._model.modelinfo.framework_type,
             started_at_ms=int(self._began * 1000),
+            metrics_address=announced(self._settings, metrics_port) if metrics_port else "",
         )
 
     def _address(self, port: int) -> str:
         return f"{self._settings.address.rpartition(':')[0]}:{port}"
+
+
+def announced(settings: ModelServerSettings, port: int) -> str:
+    """Return the address that the lease gives out; one of every interface is nobody's, so it becomes this machine's.
+
+    In a container that is the container's own name, which its network resolves.
+    """
+    host = settings.announce_host or settings.address.rpartition(":")[0]
+    return f"{socket.gethostname() if host in EVERY_INTERFACE else host}:{port}"

@@ -16,8 +16,13 @@ class ModelServerSettings:
 
     model: Path = setting(Path(), help="the model's folder: <org>-<problem>-<rel>.yaml and the files that it names")
     address: str = setting("127.0.0.1:8501", help="host:port to serve gRPC on; port 0 takes a free one")
+    announce_host: str = setting(
+        "",
+        help="name or IP that others reach it by; empty: address's, or this machine's name where that is all of them",
+    )
     registry_address: str = setting("127.0.0.1:8400", help="the registry that the lease goes to; empty: no lease")
     metrics_port: int = setting(0, help="port of the metrics over HTTP; 0: none")
+    metrics_host: str = setting("127.0.0.1", help="address that the metrics are served at; 0.0.0.0: every one")
     memory_cap: Bytes = setting(Bytes(0), help="most resident memory (2GiB …); 0: what modelinfo says, or no cap")
     device_memory_cap: Bytes = setting(Bytes(0), help="most memory on an accelerator; 0: as memory_cap")
     max_batch_size: int = setting(0, help="most items in one batch; 0: what modelinfo says, or 8")

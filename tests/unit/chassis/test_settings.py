@@ -72,6 +72,41 @@ def test_a_setting_without_a_default_must_be_given() -> None:
         load(Needy, {})
 
 
+def test_a_value_is_read_from_the_file_that_its_variable_names(tmp_path: Path) -> None:
+    (tmp_path / "owner").write_text("ada\n")
+    (tmp_path / "cups").write_text("6")
+
+    environ = {"SERVOIR_OWNER_FILE": str(tmp_path / "owner"), "SERVOIR_CUPS_FILE": str(tmp_path / "cups")}
+
+    assert load(Kettle, environ) == Kettle(owner="ada", cups=6)
+
+
+def test_an_empty_file_counts_as_not_set(tmp_path: Path) -> None:
+    (tmp_path / "owner").write_text("\n")
+
+    assert load(Kettle, {"SERVOIR_OWNER_FILE": str(tmp_path / "owner")}) == Kettle()
+
+
+def test_a_value_and_a_file_for_it_are_one_too_many(tmp_path: Path) -> None:
+    (tmp_path / "owner").write_text("secret of ada")
+
+    with pytest.raises(BadSettings, match="SERVOIR_OWNER: set, and SERVOIR_OWNER_FILE as well") as raised:
+        load(Kettle, {"SERVOIR_OWNER": "bob", "SERVOIR_OWNER_FILE": str(tmp_path / "owner")})
+
+    assert "secret" not in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "cups").write_bytes(b"\xff\xfe")
+    environ = {"SERVOIR_OWNER_FILE": str(tmp_path / "nowhere"), "SERVOIR_CUPS_FILE": str(tmp_path / "cups")}
+
+    with pytest.raises(BadSettings) as raised:
+        load(Kettle, environ)
+
+    assert "SERVOIR_OWNER: cannot read the file" in str(raised.value) and "No such file" in str(raised.value)
+    assert "SERVOIR_CUPS: cannot read the file" in str(raised.value) and "it is no text" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("text", "number"), [("512", 512), ("64MiB", 64 * 2**20), (" 1.5 GB ", 1_500_000_000), ("2gib", 2 * 2**30)]
 )
