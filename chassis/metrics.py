@@ -5,15 +5,53 @@ Names are ``servoir_<service>_<what>_<unit>``, base units only (seconds, bytes),
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import msgspec
+from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 __all__ = ["BATCH_BUCKETS", "Counter", "Gauge", "Histogram", "SECONDS_BUCKETS", "serve"]
 
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+Page = Callable[[], object]
 
 
-def serve(port: int, host: str = "127.0.0.1") -> None:
-    """Show this process's metrics at ``http://host:port/metrics``; port 0 shows them nowhere."""
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: whoever collects figures comes every few seconds."""
+
+
+def serve(port: int, host: str = "127.0.0.1", *, pages: Mapping[str, Page] | None = None) -> None:
+    """Show this process's metrics at ``http://host:port/metrics``; port 0 shows them nowhere.
+
+    Each of *pages* is what its path answers, as JSON. Raises OSError where the port is taken.
+    """
     if port:
-        start_http_server(port, addr=host)
+        server = make_server(host, port, _application(pages or {}), _Server, _Quiet)
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _application(pages: Mapping[str, Page]) -> Any:
+    figures = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return figures(environ, start_response)
+        page = pages.get(path)
+        start_response("200 OK" if page else "404 Not Found", [("Content-Type", "application/json")])
+        return [msgspec.json.encode(page() if page else {"error": "nothing is served here but /metrics"})]
+
+    return answer

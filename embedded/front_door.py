@@ -18,7 +18,7 @@ _BLANK = re.compile(r"@\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Tls:
-    """Where HTTPS is served, with which certificate (its chain in one file) and key; *public_port* is what clients see."""
+    """Where HTTPS is served, with which certificate (its chain in one file) and key; clients see *public_port*."""
 
     address: str
     certificate: Path
@@ -101,7 +101,9 @@ class FrontDoor:
         if not self.grpc_models:
             return ""
         values = {
-            "grpc_names": "\n        ".join(f'"{name}" {_group(key)};' for name, key in _names(self.grpc_models).items()),
+            "grpc_names": "\n        ".join(
+                f'"{name}" {_group(key)};' for name, key in _names(self.grpc_models).items()
+            ),
             "grpc_upstreams": "\n    ".join(self._group(*model) for model in self.grpc_models.items()),
             "grpc_listen": self._tls(self.tls, self.grpc_address) if self.tls else self._plain_grpc(),
             "max_upload_bytes": self.max_upload_bytes,

@@ -115,7 +115,7 @@ class HistoryEntry(_message.Message):
     def __init__(self, key: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., at_ms: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms")
+    __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms", "metrics_address")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class Lease(_message.Message):
     MEMORY_CAP_BYTES_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     model_key: str
     address: str
@@ -136,7 +137,8 @@ class Lease(_message.Message):
     memory_cap_bytes: int
     engine: str
     started_at_ms: int
-    def __init__(self, instance_id: _Optional[str] = ..., model_key: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_model_server_pb2.Capacity, _Mapping]] = ..., ttl_s: _Optional[float] = ..., draining: bool = ..., resident_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., started_at_ms: _Optional[int] = ...) -> None: ...
+    metrics_address: str
+    def __init__(self, instance_id: _Optional[str] = ..., model_key: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_model_server_pb2.Capacity, _Mapping]] = ..., ttl_s: _Optional[float] = ..., draining: bool = ..., resident_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., metrics_address: _Optional[str] = ...) -> None: ...
 
 class AnnounceResponse(_message.Message):
     __slots__ = ()

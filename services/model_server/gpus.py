@@ -30,12 +30,19 @@ def show_gpus() -> int:
     busy = Gauge("servoir_model_server_gpu_busy_ratio", "Share of the last second that the GPU computed.", ["gpu"])
     used = Gauge("servoir_model_server_gpu_used_bytes", "Memory in use on the GPU, by all processes.", ["gpu"])
     total = Gauge("servoir_model_server_gpu_memory_bytes", "Memory of the GPU.", ["gpu"])
+    triton_busy = Gauge("nv_gpu_utilization", "Triton's name of servoir_model_server_gpu_busy_ratio.", ["gpu_uuid"])
+    triton_used = Gauge("nv_gpu_memory_used_bytes", "Triton's name of the memory in use.", ["gpu_uuid"])
+    triton_total = Gauge("nv_gpu_memory_total_bytes", "Triton's name of the GPU's memory.", ["gpu_uuid"])
     count = int(nvml.nvmlDeviceGetCount())
     for number in range(count):
         gpu = nvml.nvmlDeviceGetHandleByIndex(number)
         total.labels(str(number)).set(nvml.nvmlDeviceGetMemoryInfo(gpu).total)
         used.labels(str(number)).set_function(partial(_used_bytes, nvml, gpu))
         busy.labels(str(number)).set_function(partial(_busy_ratio, nvml, gpu))
+        uuid = str(nvml.nvmlDeviceGetUUID(gpu))
+        triton_total.labels(uuid).set(nvml.nvmlDeviceGetMemoryInfo(gpu).total)
+        triton_used.labels(uuid).set_function(partial(_used_bytes, nvml, gpu))
+        triton_busy.labels(uuid).set_function(partial(_busy_ratio, nvml, gpu))
     return count
 
 

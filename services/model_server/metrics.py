@@ -17,6 +17,9 @@ DECODE = Histogram(f"{_P}decode_seconds", "Bytes to the input tensor, of one ite
 WAIT = Histogram(f"{_P}wait_seconds", "Decoded, waiting for a free execution; of a batch.", buckets=SECONDS_BUCKETS)
 INFER = Histogram(f"{_P}infer_seconds", "Inside the engine, of a batch.", buckets=SECONDS_BUCKETS)
 POSTPROCESS = Histogram(f"{_P}postprocess_seconds", "Tensors to the answer, of one item.", buckets=SECONDS_BUCKETS)
+ITEM_SECONDS = Counter(
+    f"{_P}item_seconds_total", "What each item was waiting for an execution, and in one; summed over items.", ["part"]
+)
 AT_HAND = Gauge(f"{_P}batches_at_hand", "Batches that are being worked on.")
 RESIDENT = Gauge(f"{_P}resident_bytes", "What of the process lies in memory.")
 DEVICE = Gauge(f"{_P}device_bytes", "What the model takes on its accelerator.")
@@ -25,6 +28,7 @@ READY = Gauge(f"{_P}ready", "1 while the model is served.")
 
 RESIDENT.set_function(resident_bytes)
 _ANSWERED = ITEMS.labels("200")
+_ITEMS_WAIT, _ITEMS_INFER = ITEM_SECONDS.labels("wait"), ITEM_SECONDS.labels("infer")
 
 
 def count_batch(done: Sequence[Done]) -> None:
@@ -40,3 +44,5 @@ def count_batch(done: Sequence[Done]) -> None:
         POSTPROCESS.observe(item.postprocess_s)
     WAIT.observe(sum(item.wait_s / item.shared for item in done))
     INFER.observe(sum(item.infer_s / item.shared for item in done))
+    _ITEMS_WAIT.inc(sum(item.wait_s for item in done))
+    _ITEMS_INFER.inc(sum(item.infer_s for item in done))

@@ -18,6 +18,7 @@ QUARANTINED = Gauge("servoir_queue_quarantined_items", "Items in quarantine", _M
 REPLICAS = Gauge(
     "servoir_queue_replicas", "Live model servers; usable: not draining and not left out", [*_MODEL, "state"]
 )
+PENDING = Gauge("nv_inference_pending_request_count", "Items waiting, under Triton's name for it", ["model", "version"])
 USAGE_WAITING = Gauge("servoir_queue_usage_waiting_records", "Usage records not yet taken for the registry")
 BATCH = Histogram("servoir_queue_batch_items", "Items in a batch that ran", _MODEL, buckets=BATCH_BUCKETS)
 WAIT = Histogram("servoir_queue_wait_seconds", "From acceptance to the claim", _BOTH, buckets=SECONDS_BUCKETS)
@@ -34,6 +35,8 @@ def show(model: str, view: Mapping[str, Any]) -> None:
     """Set a model's gauges from what a sweep found."""
     DEPTH.labels(model, "interactive").set(view["interactive"])
     DEPTH.labels(model, "batch").set(view["batch"])
+    name, _, version = model.rpartition("-")
+    PENDING.labels(name, version).set(view["interactive"] + view["batch"])
     AT_WORK.labels(model).set(view["at_work"])
     SUSPECTS.labels(model).set(view["suspects"])
     OLDEST.labels(model).set(view["oldest_s"])

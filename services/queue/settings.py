@@ -14,6 +14,7 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:8379/0", help="Redis or Valkey: where the requests are")
     registry_address: str = setting("127.0.0.1:8400", help="host:port of the registry")
     metrics_port: int = setting(8603, help="port of the dispatcher's metrics; 0: none")
+    metrics_host: str = setting("127.0.0.1", help="address that the metrics are served at; 0.0.0.0: every one")
     log_level: str = setting("info", help="debug, info, warning or error")
     queue_max_items: int = setting(10_000, help="the most items that a model's queue may hold")
     queue_max_bytes: Bytes = setting(Bytes(512 * 2**20), help="the most payload bytes that a model's queue may hold")

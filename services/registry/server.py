@@ -12,6 +12,7 @@ from services.registry.models import Models
 from services.registry.servicer import RegistryServicer
 from services.registry.settings import RegistrySettings
 from services.registry.store import Store
+from services.registry.targets import targets
 
 log = logs.logger()
 _SERVICE = registry_pb2.DESCRIPTOR.services_by_name["Registry"].full_name
@@ -56,11 +57,11 @@ class RegistryServer:
         return port
 
     def _show_metrics(self) -> None:
-        port = self._settings.metrics_port
+        host, port = self._settings.metrics_host, self._settings.metrics_port
         try:
-            metrics.serve(port)
+            metrics.serve(port, host, pages={"/targets": lambda: targets(self._leases.feed.value)})
         except OSError as error:
-            raise CannotBind(f"cannot show metrics on 127.0.0.1:{port}: taken") from error
+            raise CannotBind(f"cannot show metrics on {host}:{port}: {error.strerror}") from error
 
     def stop(self) -> None:
         """Take no new call, end the watchers' streams, finish the calls at hand, and store the leases."""

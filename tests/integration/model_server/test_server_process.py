@@ -119,6 +119,30 @@ def test_its_metrics_count_items_and_batches_over_http(echo: Serving) -> None:
         assert f"servoir_model_server_{name}" in metrics_of(echo)
 
 
+def test_its_metrics_have_tritons_names_too(echo: Serving) -> None:
+    echo.predict(KEY, [b"a", b"b"])
+    name, _, version = KEY.rpartition("-")
+    labels = f'{{model="{name}",version="{version}"}}'
+    ours = wait_for_figures(echo)
+
+    assert ours[f"nv_inference_request_success{labels}"] == ours['servoir_model_server_items_total{status="200"}']
+    assert ours[f"nv_inference_count{labels}"] >= 2
+    assert ours[f"nv_inference_exec_count{labels}"] == ours["servoir_model_server_batches_total"]
+    assert ours[f"nv_inference_request_failure{labels}"] >= 0
+    for part in ("queue", "compute_input", "compute_infer", "compute_output"):
+        assert ours[f"nv_inference_request_duration_us{labels}"] >= ours[f"nv_inference_{part}_duration_us{labels}"]
+    inferred_us = ours['servoir_model_server_item_seconds_total{part="infer"}'] * 1e6
+    assert ours[f"nv_inference_compute_infer_duration_us{labels}"] == pytest.approx(inferred_us)
+    assert inferred_us > 0
+
+
+def wait_for_figures(serving: Serving) -> dict[str, float]:
+    """Return every figure by its name and labels, once some items are counted."""
+    wait_until(lambda: 'servoir_model_server_items_total{status="200"}' in metrics_of(serving))
+    lines = [line.rpartition(" ") for line in metrics_of(serving).splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
 def test_health_and_reflection_are_there(echo: Serving) -> None:
     assert health_of(echo) == health_pb2.HealthCheckResponse.SERVING
 
