@@ -44,7 +44,7 @@ def serve(port: int, host: str = "127.0.0.1", *, pages: Mapping[str, Page] | Non
 
 
 def _application(pages: Mapping[str, Page]) -> Any:
-    figures = make_wsgi_app()
+    figures: Callable[..., Iterable[bytes]] = make_wsgi_app()
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]

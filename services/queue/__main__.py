@@ -45,7 +45,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    metrics.serve(settings.metrics_port)
+    metrics.serve(settings.metrics_port, settings.metrics_host)
     asyncio.run(dispatch(settings))
     return 0
 
