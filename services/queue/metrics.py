@@ -45,6 +45,14 @@ def show(model: str, view: Mapping[str, Any]) -> None:
     USAGE_WAITING.set(view["usage_waiting"])
 
 
+def forget(model: str) -> None:
+    """Show a model's gauges no more: another dispatcher has it now, or it is gone."""
+    for gauge in (DEPTH, AT_WORK, SUSPECTS, OLDEST, BYTES, QUARANTINED, REPLICAS):
+        gauge.remove_by_labels({"model": model})
+    name, _, version = model.rpartition("-")
+    PENDING.remove_by_labels({"model": name, "version": version})
+
+
 def count_refusals(model: str, before: Mapping[str, int], now: Mapping[str, int]) -> None:
     """Count what was refused between two sweeps; Redis has the sums by ``<class>:<reason>``."""
     for what, count in now.items():
