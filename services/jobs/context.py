@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
 from services.jobs.journal import Journal
+from services.jobs.limits import Limits
 from services.queue.client import Answer
 from services.registry.client import Modelinfo, RegistryClient
 
@@ -48,6 +49,9 @@ class Context(Protocol):
     results: Path
     """Folder of the results that clients can fetch; write there with ``result``."""
 
+    limits: Limits
+    """How much is read of pictures and archives (pictures.py)."""
+
     @property
     def registry(self) -> RegistryClient:
         """The registry's client."""
@@ -78,6 +82,12 @@ class Context(Protocol):
 
     def describe(self, **figures: Any) -> None:
         """Show figures (JSON values) with the job, for instance what came out; given again, they are merged."""
+
+    def source(self, source: str) -> Path:
+        """Return the real path of a source that the job was told: ``upload:<id>``, or a folder or file of the machine.
+
+        Raises Forbidden for what is not below the folders that jobs may read, NotFound for what is not there.
+        """
 
     def model(self, key: str) -> Modelinfo:
         """Return the description of a model; raises NotFound."""

@@ -17,6 +17,8 @@ from services.jobs.job import Job
 from services.jobs.journal import Journal, replaced
 from services.jobs.predicting import Predicting
 from services.jobs.settings import Settings
+from services.jobs.sources import UPLOAD, allowed_path, is_upload
+from services.jobs.uploads import uploads_of
 from services.queue.client import Answer, QueueClient
 from services.registry.client import Modelinfo, RegistryClient
 
@@ -32,6 +34,8 @@ class Run:
         self.parameters: Any = None
         folder = job_folder(settings.jobs_folder, job.id)
         self.folder, self.results = folder.work, folder.results
+        self.limits = settings.limits
+        self._upload_roots: list[str] = []
 
     @cached_property
     def registry(self) -> RegistryClient:
@@ -79,6 +83,15 @@ class Run:
     def describe(self, **figures: Any) -> None:
         """Show figures with the job."""
         self._beat.describe(figures)
+
+    def source(self, source: str) -> Path:
+        """Return the real path of a source that the job was told."""
+        if not is_upload(source):
+            roots = [*self.settings.jobs_sources, *self._upload_roots]
+            return allowed_path(source, roots, field="source")
+        upload = uploads_of(self.settings.jobs_folder).upload(source.removeprefix(UPLOAD), client_id=None)
+        self._upload_roots.append(str(upload.files))
+        return upload.files
 
     def model(self, key: str) -> Modelinfo:
         """Return the description of a model."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.settings import Bytes, setting
+from services.jobs.limits import Limits
 
 QUEUES = ("default", "gpu", "reports")
 """The queues that jobs wait in; a worker may serve some of them."""
@@ -23,8 +24,9 @@ class Settings:
     jobs_in_flight: int = setting(8, help="pictures of one job that wait for a model at a time")
     jobs_predict_timeout_s: float = setting(60.0, help="deadline of each try of one picture of a job")
     jobs_lease_s: float = setting(10.0, help="seconds after a worker's last sign of life when its job goes to another")
+    jobs_max_pictures: int = setting(1_000_000, help="the most pictures that one job may have")
+    jobs_max_picture_bytes: Bytes = setting(Bytes(20 * 2**20), help="the most bytes that a picture may have")
     jobs_max_unpacked_bytes: Bytes = setting(Bytes(64 * 2**30), help="the most that one archive may unpack to")
-    jobs_max_pixels: int = setting(50_000_000, help="width x height of one picture that is drawn on")
     jobs_usage_kept_days: int = setting(400, help="days after which usage is forgotten; 0: never")
     jobs_usage_hours_days: int = setting(
         35, help="days after which usage by the hour is rolled up by the day; 0: never"
@@ -40,3 +42,8 @@ class Settings:
             raise ValueError("SERVOIR_JOBS_IN_FLIGHT: at least 1; SERVOIR_JOBS_PREDICT_TIMEOUT_S: above 0")
         if self.jobs_lease_s < 2:
             raise ValueError("SERVOIR_JOBS_LEASE_S: at least 2")
+
+    @property
+    def limits(self) -> Limits:
+        """How much a job reads."""
+        return Limits(self.jobs_max_picture_bytes, self.jobs_max_unpacked_bytes, self.jobs_max_pictures)
