@@ -15,7 +15,8 @@ NO_ANSWER = 0
 
 class Seen(msgspec.Struct, frozen=True):
     """What a generator saw: for each request when it was due and how long its answer took from then (seconds), and
-    the status. *wrong* answers were 200 with another content than the picture's; *cpu_s* is what the generator used.
+    the status. *wrong* answers were 200 with another content than the picture's, *unasked* ones came where none was
+    due; *cpu_s* is what the generator used.
     """
 
     due: list[float]
@@ -23,6 +24,7 @@ class Seen(msgspec.Struct, frozen=True):
     status: list[int]
     wrong: int
     cpu_s: float
+    unasked: int = 0
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ import msgspec
 
 from loadtests.bench.arrivals import poisson
 from loadtests.bench.figures import NO_ANSWER, Seen
-from loadtests.http import form, read_answer, upload
+from loadtests.http import CONTENT_TYPE, form, read_answer, upload
 
 _RECEIVE_BYTES = 256 * 1024
 _SEND_BUFFER_BYTES = 1024 * 1024
@@ -41,8 +41,8 @@ class Picture(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True):
     """What to send where, from the start of the process until *end_at* (the monotonic clock).
 
-    *clients* is a closed loop of so many, or *rate* an open one of so many a second. Each request holds *copies* of
-    its picture.
+    *clients* is a closed loop of so many, or *rate* an open one of so many a second. Each request is a form that holds
+    *copies* of its picture, or with a *content_type* the picture's bytes as they are.
     """
 
     address: str
@@ -53,6 +53,7 @@ class Order(msgspec.Struct, frozen=True):
     rate: float = 0.0
     headers: dict[str, str] = {}
     copies: int = 1
+    content_type: str = ""
     seed: int = 1
 
 
@@ -95,7 +96,7 @@ class Generator:
         self._on_way = 0
         self._idle: deque[Channel] = deque()
         self._rows: list[tuple[float, float, int]] = []
-        self._wrong = 0
+        self._wrong = self._unasked = 0
 
     def run(self) -> Seen:
         """Send until the end, wait for the last answers, and return what was seen."""
@@ -114,6 +115,7 @@ class Generator:
             took_s=[took_s for _, took_s, _ in self._rows],
             status=[status for _, _, status in self._rows],
             wrong=self._wrong,
+            unasked=self._unasked,
             cpu_s=cpu_s,
         )
 
@@ -199,6 +201,7 @@ class Generator:
             return False
         except OSError:
             data = b""
+        self._unasked += bool(data) and not channel.busy
         channel.received += data
         answer = read_answer(channel.received) if channel.busy else None
         if answer is None and data:
@@ -211,6 +214,9 @@ class Generator:
             self._close(channel)
             return was_busy
         self._wrong += answer.status == 200 and channel.expected not in answer.body
+        if answer.closes:
+            self._close(channel)
+            return True
         channel.received.clear()
         self._idle.append(channel)
         return True
@@ -226,8 +232,11 @@ class Generator:
 def _requests(order: Order) -> Iterator[Request]:
     for picture in order.pictures:
         path = Path(picture.file)
-        body = form(path.name, path.read_bytes(), copies=order.copies)
-        sent = upload(order.address, order.path, body, order.headers)
+        if order.content_type:
+            body, kind = path.read_bytes(), order.content_type
+        else:
+            body, kind = form(path.name, path.read_bytes(), copies=order.copies), CONTENT_TYPE
+        sent = upload(order.address, order.path, body, order.headers, content_type=kind)
         yield Request(memoryview(sent), picture.expected.encode())
 
 

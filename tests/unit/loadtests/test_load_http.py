@@ -40,4 +40,22 @@ def test_a_whole_answer_has_its_status_and_body() -> None:
 
 def test_an_answer_without_a_length_is_an_error() -> None:
     with pytest.raises(ValueError, match="no answer with a length"):
-        read_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        read_answer(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n{}")
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n"
+
+
+def test_chunks_are_joined() -> None:
+    assert read_answer(CHUNKED) == Answer(200, b"abc0123456789")
+
+
+@given(st.integers(0, len(CHUNKED) - 1))
+def test_part_of_the_chunks_is_no_answer_yet(received: int) -> None:
+    assert read_answer(CHUNKED[:received]) is None
+
+
+def test_an_answer_says_that_it_is_the_last_of_its_connection() -> None:
+    closing = read_answer(b"HTTP/1.1 408 Late\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    assert closing == Answer(408, b"", closes=True)
