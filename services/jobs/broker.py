@@ -7,7 +7,6 @@ from typing import Any
 
 from rq import Queue
 from rq.exceptions import DuplicateJobError
-from rq.job import Job as Vehicle
 from rq.serializers import JSONSerializer
 
 from services.jobs.settings import QUEUES
@@ -26,9 +25,8 @@ class Broker:
 
     def enqueue(self, pipeline: Any, queue: str, id: str) -> str:
         """Put a vehicle for a job into a queue, within *pipeline*; return the vehicle's id."""
-        vehicle = self._queues[queue].enqueue_call(
-            PERFORM, args=(id,), timeout=-1, result_ttl=0, failure_ttl=_FORGET_S, description=id, pipeline=pipeline
-        )
+        asked = Queue.prepare_data(PERFORM, args=(id,), timeout=-1, result_ttl=0, failure_ttl=_FORGET_S, description=id)
+        [vehicle] = self._queues[queue].enqueue_many([asked], pipeline=pipeline)
         return str(vehicle.id)
 
     def waits(self, queue: str, vehicle: str) -> bool:
@@ -56,6 +54,3 @@ class Broker:
 def queue_of(name: str, client: Any) -> Queue:
     """Return a queue."""
     return Queue(name, connection=client, serializer=JSONSerializer, is_async=True)
-
-
-__all__ = ["Broker", "Vehicle", "queue_of"]
