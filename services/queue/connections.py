@@ -33,11 +33,11 @@ def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> r
     return redis.Redis(connection_pool=pool)
 
 
-def connect_async(url: str, *, call_timeout_s: float | None = CALL_TIMEOUT_S) -> redis.asyncio.Redis:
-    """Return the same for asyncio; without a *call_timeout_s* a call waits for ever (for subscriptions)."""
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """Return the same for asyncio, for subscriptions: a call waits for ever."""
     return redis.asyncio.Redis.from_url(
         url,
-        socket_timeout=call_timeout_s,
+        socket_timeout=None,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_keepalive=True,
         retry=AsyncRetry(NoBackoff(), 0),

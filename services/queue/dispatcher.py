@@ -17,10 +17,11 @@ from redis.exceptions import RedisError
 from chassis import logs
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
-from services.queue import broker, lease_memory
+from services.queue import broker, lease_memory, metrics
 from services.queue.connections import connect_async
 from services.queue.feeder import Feeder
 from services.queue.ownership import owned_by
+from services.queue.pipe import Pipe
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.usage import Record, send_usage
@@ -37,8 +38,8 @@ class Dispatcher:
     def __init__(self, settings: Settings, leases: AsyncIterator[list[pb.Lease]], record: Record) -> None:
         self.id = uuid.uuid4().hex
         self._settings, self._leases_source, self._record = settings, leases, record
-        self._redis = connect_async(settings.redis_url)
-        self._subscription = connect_async(settings.redis_url, call_timeout_s=None)
+        self._redis = Pipe(settings.redis_url)
+        self._subscription = connect_async(settings.redis_url)
         self._feeders: dict[str, Feeder] = {}
         self._handing_over: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +82,7 @@ class Dispatcher:
             await run_async(self._redis, broker.beat(self.id, 0))
         except RedisError:
             log.warning("left_without_word", dispatcher=self.id)
-        await self._redis.aclose()
+        await self._redis.close()
         await self._subscription.aclose()
         log.info("dispatcher_left", dispatcher=self.id)
 
@@ -151,6 +152,7 @@ class Dispatcher:
             log.warning("model_not_handed_over", model=model, reason=type(error).__name__)
         del self._feeders[model]
         self._handing_over.discard(model)
+        metrics.forget(model)
 
     async def _listen(self) -> None:
         """Be woken by those who enqueue, and by dispatchers that leave; after a gap look at everything."""

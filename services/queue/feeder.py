@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from chassis import logs
@@ -21,6 +20,7 @@ from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
+from services.queue.pipe import Pipe
 from services.queue.plan import Plan
 from services.queue.replica import Replica
 from services.queue.scripts import run_async
@@ -38,10 +38,10 @@ def _pause_s(failures: int) -> float:
 class Feeder:
     """The one who feeds *model*, as long as it holds the token of its ownership."""
 
-    def __init__(self, model: str, me: str, client: redis.asyncio.Redis, settings: Settings) -> None:
+    def __init__(self, model: str, me: str, pipe: Pipe, settings: Settings) -> None:
         self.model, self.me = model, me
         self.token = ""
-        self._redis, self._settings = client, settings
+        self._redis, self._settings = pipe, settings
         self._replicas: dict[str, Replica] = {}
         self._leases_known = False
         self._running: set[str] = set()

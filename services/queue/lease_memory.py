@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import redis.asyncio
-
 from chassis.rpc import registry_pb2 as pb
 from services.queue.broker import LEASES
+from services.queue.pipe import Pipe
 
 
-async def remember(client: redis.asyncio.Redis, leases: list[pb.Lease]) -> None:
+async def remember(pipe: Pipe, leases: list[pb.Lease]) -> None:
     """Keep these leases."""
-    await client.set(LEASES, pb.LeasesSnapshot(leases=leases).SerializeToString())
+    await pipe.call("SET", LEASES, pb.LeasesSnapshot(leases=leases).SerializeToString())
 
 
-async def recall(client: redis.asyncio.Redis) -> list[pb.Lease] | None:
+async def recall(pipe: Pipe) -> list[pb.Lease] | None:
     """Return the leases that were kept last, or None."""
-    found: Any = await client.get(LEASES)
+    found: Any = await pipe.call("GET", LEASES)
     return list(pb.LeasesSnapshot.FromString(found).leases) if found else None

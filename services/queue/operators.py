@@ -10,11 +10,11 @@ import msgspec
 from chassis.errors import NotFound
 from services.queue import admission, broker
 from services.queue.answers import Answer
+from services.queue.blocking import QueueClient
 from services.queue.broker import Meta, key
 from services.queue.connections import connect, translated
 from services.queue.history import Failure, read_history
 from services.queue.plan import read_plan
-from services.queue.requests import QueueClient
 from services.queue.scripts import run
 
 _NO_ANSWERS = (503, 504)

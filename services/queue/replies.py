@@ -1,20 +1,20 @@
-"""Answers as they come to one gateway process: one thread drains its list in bulk and wakes the requests that wait."""
+"""Answers as they come to one gateway process: one task drains its list in bulk and wakes the requests that wait."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
-import threading
 import time
 import uuid
-from typing import Any
+from contextlib import suppress
 
 from redis.exceptions import RedisError
 
 from chassis import logs
 from services.queue.answers import Answer, read_reply
 from services.queue.broker import replies_key
-from services.queue.connections import connect
+from services.queue.pipe import Pipe
 
 log = logs.logger()
 _LISTEN_S = 0.25
@@ -31,7 +31,7 @@ class Waiting:
         self.number = number
         self.answers: list[Answer | None] = [None] * count
         self._missing = count
-        self._done = threading.Event()
+        self._waiter: asyncio.Future[None] | None = None
 
     def take(self, index: int, answer: Answer) -> None:
         """Take in the answer of one item; a second one of the same is not looked at."""
@@ -39,11 +39,24 @@ class Waiting:
             self.answers[index] = answer
             self._missing -= 1
             if not self._missing:
-                self._done.set()
+                self.wake()
 
-    def wait(self, timeout_s: float) -> bool:
-        """Return whether all are answered, at the latest after *timeout_s*."""
-        return self._done.wait(max(0.0, timeout_s))
+    def wake(self) -> None:
+        """End the wait, whatever is answered."""
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return whether all are answered, at the latest after *timeout_s*, earlier when it is woken."""
+        if self._missing:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(max(0.0, timeout_s), self.wake)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+        return not self._missing
 
 
 class Replies:
@@ -55,24 +68,28 @@ class Replies:
 
     def __init__(self, redis_url: str) -> None:
         self.key = replies_key(uuid.uuid4().hex)
-        self._client: Any = connect(redis_url, most=1, call_timeout_s=_CALL_TIMEOUT_S)
+        self._redis = Pipe(redis_url, call_timeout_s=_CALL_TIMEOUT_S)
         self._waiting: dict[int, Waiting] = {}
         self._numbers = itertools.count(1)
         self._contact_s = time.monotonic()
-        self._closing = False
-        self._thread = threading.Thread(target=self._listen, name="replies", daemon=True)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start listening; after a fork, not before."""
+        """Start listening, in the loop that runs."""
         self._contact_s = time.monotonic()
-        self._thread.start()
+        self._tasks = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._watch())]
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._closing = True
-        if self._thread.is_alive():
-            self._thread.join(_CALL_TIMEOUT_S)
-        self._client.close()
+    async def close(self) -> None:
+        """Stop listening; nothing more is to be expected."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._contact_s = 0.0
+        self._wake_all()
+        while self._waiting:  # each is told, and forgets itself
+            await asyncio.sleep(0)
+        await self._redis.close()
 
     @property
     def lost(self) -> bool:
@@ -94,16 +111,16 @@ class Replies:
         """Let what still comes for a request go by."""
         self._waiting.pop(request.number, None)
 
-    def _listen(self) -> None:
+    async def _listen(self) -> None:
         failures = 0
-        while not self._closing:
+        while True:
             try:
-                found = self._client.blmpop(_LISTEN_S, 1, self.key, direction="LEFT", count=_MOST_AT_ONCE)
+                found = await self._redis.call("BLMPOP", _LISTEN_S, 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE)
             except RedisError as error:
                 failures += 1
                 if failures == 1:
                     log.warning("redis_lost", what="replies", reason=type(error).__name__)
-                time.sleep(min(_LONGEST_PAUSE_S, 0.02 * 2**failures) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.02 * 2**failures) * random.uniform(0.5, 1.0))
                 continue
             failures, self._contact_s = 0, time.monotonic()
             for frame in found[1] if found else ():
@@ -113,3 +130,14 @@ class Replies:
         number, index, answer = read_reply(frame)
         if request := self._waiting.get(number):
             request.take(index, answer)
+
+    async def _watch(self) -> None:
+        """Wake those who wait in vain."""
+        while True:
+            await asyncio.sleep(_LISTEN_S)
+            if self.lost:
+                self._wake_all()
+
+    def _wake_all(self) -> None:
+        for request in list(self._waiting.values()):
+            request.wake()

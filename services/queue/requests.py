@@ -1,4 +1,4 @@
-"""A request into the queue, and its answers out of it, or into a job, for the threads of a gateway."""
+"""A request into the queue, and its answers out of it, or into a job: for one event loop."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ from chassis.errors import BadRequest, Conflict, ServoirError, TooBusy, Unavaila
 from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta
-from services.queue.connections import RETRY_AFTER_S, connect, translated
-from services.queue.jobs import Job, Jobs
+from services.queue.connections import RETRY_AFTER_S, translated
+from services.queue.pipe import Pipe
 from services.queue.plan import NO_PLAN, Plan, read_plan
 from services.queue.quotas import Claim, read_standing, refusal
 from services.queue.replies import Replies, Waiting
-from services.queue.scripts import Call, run
+from services.queue.scripts import Call, run_async
 
 _IDEMPOTENCY_WINDOW_S = 24 * 3600.0
-_CONNECTIONS = 64
-_LOOK_S = 0.25
 _LAST_ANSWERS_S = 0.5
 _PLANS_TO_TRY = 5
 _AWAY = "the queue is away"
 
 
-class QueueClient:
-    """Puts requests into the queue and waits for their answers; for all threads of a process, made after a fork.
+class AsyncQueueClient:
+    """Puts requests into the queue and waits for their answers, inside one event loop.
 
     At most *max_waiting* requests wait at a time. An ``Idempotency-Key`` is remembered for *idempotency_window_s*.
     """
@@ -38,27 +36,26 @@ class QueueClient:
     def __init__(
         self, redis_url: str, *, max_waiting: int = 1000, idempotency_window_s: float = _IDEMPOTENCY_WINDOW_S
     ) -> None:
-        self._redis = connect(redis_url, most=_CONNECTIONS)
+        self._redis = Pipe(redis_url)
         self._replies = Replies(redis_url)
-        self._jobs = Jobs(self._redis)
         self._plans: dict[str, Plan] = {}
         self._max_waiting = max_waiting
         self._window_s = idempotency_window_s
 
     def start(self) -> None:
-        """Start listening for answers."""
+        """Start listening for answers, in the loop that runs."""
         self._replies.start()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop; requests that wait are answered 503."""
-        self._replies.close()
-        self._redis.close()
+        await self._replies.close()
+        await self._redis.close()
 
     def ready(self) -> bool:
         """Whether the queue can be reached."""
         return not self._replies.lost
 
-    def predict(
+    async def predict(
         self,
         payloads: Sequence[bytes],
         *,
@@ -100,12 +97,12 @@ class QueueClient:
         )
         items = _items(about, payloads)
         try:
-            ids = [item.decode() for item in self._enqueue(items, deadline_s, weight, claim)[1:]]
-            return self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
+            ids = [item.decode() for item in (await self._enqueue(items, deadline_s, weight, claim))[1:]]
+            return await self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
         finally:
             self._replies.forget(waiting)
 
-    def submit(
+    async def submit(
         self,
         payloads: Sequence[bytes],
         *,
@@ -141,16 +138,8 @@ class QueueClient:
             idem=_idem(client_id, idempotency_key),
         )
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
-        reply = self._enqueue(_items(meta, payloads), time.monotonic() + timeout_s, weight, claim, kept)
+        reply = await self._enqueue(_items(meta, payloads), time.monotonic() + timeout_s, weight, claim, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
-
-    def job(self, id: str, *, client_id: str = "") -> Job:
-        """Return a client's job; raises NotFound where it has none of this name, or not any more."""
-        return self._jobs.job(id, client_id=client_id)
-
-    def cancel(self, id: str, *, client_id: str = "") -> Job:
-        """Cancel what waits of a client's job; raises WrongState where nothing of it waits, and NotFound."""
-        return self._jobs.cancel(id, client_id=client_id)
 
     def _check(self, priority: str, weight: float) -> None:
         """Raise what is known without asking Redis."""
@@ -165,7 +154,7 @@ class QueueClient:
 
     # -- in ----------------------------------------------------------------------------------------
 
-    def _enqueue(
+    async def _enqueue(
         self,
         items: list[tuple[Meta, bytes]],
         deadline_s: float,
@@ -200,7 +189,7 @@ class QueueClient:
                 "max_bytes": plan.max_bytes,
                 "left_ms": round(left_s * 1000),
             }
-            reply: list[Any] = self._run(broker.enqueue(meta.model, {**args, **limits}, items))
+            reply: list[Any] = await self._run(broker.enqueue(meta.model, {**args, **limits}, items))
             if reply[0] in (b"accepted", b"same job"):
                 if claim:
                     claim.standing = read_standing(reply.pop())
@@ -217,24 +206,23 @@ class QueueClient:
             self._plans[meta.model] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
 
-    def _run(self, call: Call) -> Any:
+    async def _run(self, call: Call) -> Any:
         with translated():
-            return run(self._redis, call)
+            return await run_async(self._redis, call)
 
     # -- out ---------------------------------------------------------------------------------------
 
-    def _answers(self, waiting: Waiting, metas: list[Meta], ids: list[str], deadline_s: float) -> list[Answer]:
-        while not waiting.wait(min(_LOOK_S, deadline_s - time.monotonic())):
-            if time.monotonic() >= deadline_s:
-                self._give_up(waiting, metas, ids)
-                return _complete(waiting, 504, "Deadline exceeded", "the deadline passed before an answer")
-            if self._replies.lost:
-                if not any(waiting.answers):
-                    raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-                return _complete(waiting, 503, "Service unavailable", "the queue went away before an answer")
-        return _complete(waiting, 504, "Deadline exceeded", "")
+    async def _answers(self, waiting: Waiting, metas: list[Meta], ids: list[str], deadline_s: float) -> list[Answer]:
+        if await waiting.wait(deadline_s - time.monotonic()):
+            return _complete(waiting, 504, "Deadline exceeded", "")
+        if not self._replies.lost or time.monotonic() >= deadline_s:
+            await self._give_up(waiting, metas, ids)
+            return _complete(waiting, 504, "Deadline exceeded", "the deadline passed before an answer")
+        if not any(waiting.answers):
+            raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
+        return _complete(waiting, 503, "Service unavailable", "the queue went away before an answer")
 
-    def _give_up(self, waiting: Waiting, metas: list[Meta], ids: list[str]) -> None:
+    async def _give_up(self, waiting: Waiting, metas: list[Meta], ids: list[str]) -> None:
         """Answer what is not answered 504 in Redis too, so that nobody else does; or learn what it was answered with.
 
         Either way, the answers are on our list then.
@@ -245,11 +233,11 @@ class QueueClient:
         model = metas[0].model
         results = [(result_of(ids[place], late), broker.encode_meta(metas[place]), body) for place in left]
         try:
-            self._run(broker.finish(model, results))
+            await self._run(broker.finish(model, results))
         except ServoirError:
             return
         if len(left) == sum(answer is None for answer in waiting.answers):
-            waiting.wait(_LAST_ANSWERS_S)
+            await waiting.wait(_LAST_ANSWERS_S)
 
 
 def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[Answer]:

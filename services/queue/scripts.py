@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 import redis
-import redis.asyncio
 from redis.exceptions import NoScriptError
+
+from services.queue.pipe import Pipe
 
 _FOLDER = Path(__file__).parent / "lua"
 
@@ -62,9 +63,9 @@ def run(client: redis.Redis, call: Call) -> Any:
         return client.eval(call.text, len(call.keys), *call.keys, *call.args)
 
 
-async def run_async(client: redis.asyncio.Redis, call: Call) -> Any:
+async def run_async(pipe: Pipe, call: Call) -> Any:
     """Return the same for asyncio."""
     try:
-        return await client.evalsha(call.sha, len(call.keys), *call.keys, *call.args)
+        return await pipe.call("EVALSHA", call.sha, len(call.keys), *call.keys, *call.args)
     except NoScriptError:
-        return await client.eval(call.text, len(call.keys), *call.keys, *call.args)
+        return await pipe.call("EVAL", call.text, len(call.keys), *call.keys, *call.args)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
-import redis.asyncio
 
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker
+from services.queue.pipe import Pipe
 from services.queue.scripts import run_async
 
 Record = Callable[[str, Sequence[pb.UsageRecord]], Awaitable[object]]
@@ -39,16 +39,16 @@ def _record(row: bytes) -> pb.UsageRecord:
     return pb.UsageRecord(**msgspec.structs.asdict(_ROWS.decode(row)))
 
 
-async def send_usage(client: redis.asyncio.Redis, me: str, record: Record) -> int:
+async def send_usage(pipe: Pipe, me: str, record: Record) -> int:
     """Send one batch of dispatcher *me*, or an unfinished one of a dead one; return how many records it had.
 
     The batch stays in Redis until the registry has it: when *record* raises, or we die, it is sent again
     under the same id.
     """
-    found = await run_async(client, broker.seal_usage(me))
+    found = await run_async(pipe, broker.seal_usage(me))
     if not found:
         return 0
     batch_id, *rows = found
     await record(batch_id.decode(), [_record(row) for row in rows])
-    await run_async(client, broker.usage_sent(batch_id.decode()))
+    await run_async(pipe, broker.usage_sent(batch_id.decode()))
     return len(rows)

@@ -1,0 +1,190 @@
+"""One connection to Redis for asyncio that carries many calls at a time (pipelining).
+
+A connection from a pool carries one call at a time, so that many callers cost as many connections, wake-ups and system
+calls. Here calls are written as they come and answered in their order: what one turn of the loop sends goes out
+together, and what came in is read together. hiredis makes and reads the protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections import deque
+from typing import Any
+
+import hiredis
+from redis import exceptions
+from redis.asyncio.connection import parse_url
+from redis.exceptions import RedisError
+
+from services.queue.connections import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
+
+_LOOKS_PER_TIMEOUT = 8
+_REST_S = 0.05
+_ERRORS = {
+    "NOSCRIPT": exceptions.NoScriptError,
+    "OOM": exceptions.OutOfMemoryError,
+    "NOAUTH": exceptions.AuthenticationError,
+    "WRONGPASS": exceptions.AuthenticationError,
+}
+
+
+class Pipe:
+    """Calls to the Redis at *url*, made inside one event loop; it connects by itself, and again after a loss.
+
+    A call raises RedisError: at once where nobody listens, after *call_timeout_s* where nobody answers. Then nobody
+    knows what became of the calls that were on their way, and all of them fail: none is ever sent twice.
+    """
+
+    def __init__(self, url: str, *, call_timeout_s: float = CALL_TIMEOUT_S) -> None:
+        self._where: dict[str, Any] = dict(parse_url(url))
+        self._call_timeout_s = call_timeout_s
+        self._stream: _Stream | None = None
+        self._connecting: asyncio.Task[_Stream] | None = None
+        self._rest_until_s = 0.0
+
+    async def call(self, *command: str | bytes | int | float) -> Any:
+        """Return the raw reply to a command."""
+        stream = self._stream
+        if stream is None or stream.closed:
+            stream = await self._connected()
+        return await stream.call(command)
+
+    async def close(self) -> None:
+        """Close the connection; calls on their way fail."""
+        if self._connecting:
+            self._connecting.cancel()
+        if self._stream:
+            self._stream.fail(exceptions.ConnectionError("closed"))
+
+    async def _connected(self) -> _Stream:
+        """Return a connection that all who wait for one share."""
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(self._has_connected)
+        return await asyncio.shield(self._connecting)
+
+    def _has_connected(self, done: asyncio.Task[_Stream]) -> None:
+        self._connecting = None
+        if not done.cancelled() and done.exception() is None:
+            self._stream = done.result()
+
+    async def _connect(self) -> _Stream:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._rest_until_s:
+            raise exceptions.ConnectionError("Redis was away a moment ago")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                stream = await self._open(loop)
+                for command in self._greetings():
+                    await stream.call(command)
+        except (OSError, TimeoutError, RedisError) as error:
+            self._rest_until_s = loop.time() + _REST_S * random.uniform(0.5, 1.5)
+            raise (
+                error if isinstance(error, RedisError) else exceptions.ConnectionError(str(error) or "no answer")
+            ) from error
+        return stream
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Stream:
+        def stream() -> _Stream:
+            return _Stream(loop, self._call_timeout_s)
+
+        if path := self._where.get("path"):
+            _, made = await loop.create_unix_connection(stream, path)
+        else:
+            host, port = self._where.get("host", "localhost"), self._where.get("port", 6379)
+            _, made = await loop.create_connection(stream, host, port, ssl=self._tls())
+        return made
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Return how to speak TLS, as a ``rediss:`` URL says."""
+        if "connection_class" not in self._where or "path" in self._where:
+            return None
+        context = ssl.create_default_context(cafile=self._where.get("ssl_ca_certs"))
+        if self._where.get("ssl_cert_reqs") == "none":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if certificate := self._where.get("ssl_certfile"):
+            context.load_cert_chain(certificate, self._where.get("ssl_keyfile"))
+        return context
+
+    def _greetings(self) -> list[tuple[str, ...]]:
+        greetings: list[tuple[str, ...]] = []
+        if password := self._where.get("password"):
+            user = self._where.get("username")
+            greetings.append(("AUTH", user, password) if user else ("AUTH", password))
+        if database := self._where.get("db"):
+            greetings.append(("SELECT", str(database)))
+        return greetings
+
+
+class _Stream(asyncio.Protocol):
+    """One connection: the calls that wait for their reply, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call_timeout_s: float) -> None:
+        self.closed = False
+        self._loop, self._call_timeout_s = loop, call_timeout_s
+        self._reader = hiredis.Reader()
+        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def call(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:
+        """Send a command; return what will hold its reply."""
+        reply = self._loop.create_future()
+        if self.closed:
+            reply.set_exception(exceptions.ConnectionError("the connection was lost"))
+            return reply
+        self._waiting.append((reply, self._loop.time() + self._call_timeout_s))
+        self._transport.write(hiredis.pack_command(command))
+        if self._look is None:
+            self._look_later()
+        return reply
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (found := self._reader.gets()) is not False:
+                self._take(found)
+        except hiredis.ProtocolError as error:
+            self.fail(exceptions.ConnectionError(f"no Redis answers: {error}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(exceptions.ConnectionError(str(exc or "closed by the other side")))
+
+    def fail(self, error: RedisError) -> None:
+        """End the connection; what waits fails."""
+        self.closed = True
+        self._transport.abort()
+        if self._look:
+            self._look.cancel()
+        while self._waiting:
+            reply, _ = self._waiting.popleft()
+            if not reply.done():
+                reply.set_exception(error)
+
+    def _take(self, found: Any) -> None:
+        reply, _ = self._waiting.popleft()
+        if reply.done():  # its caller is gone
+            return
+        if isinstance(found, hiredis.ReplyError):
+            reply.set_exception(_error(str(found)))
+        else:
+            reply.set_result(found)
+
+    def _look_later(self) -> None:
+        self._look = self._loop.call_later(self._call_timeout_s / _LOOKS_PER_TIMEOUT, self._look_for_late)
+
+    def _look_for_late(self) -> None:
+        """Give up where the oldest call waits too long; one timer for all calls."""
+        self._look = None
+        if self._waiting and self._loop.time() > self._waiting[0][1]:
+            self.fail(exceptions.TimeoutError(f"no answer within {self._call_timeout_s:g} s"))
+        elif self._waiting:
+            self._look_later()
+
+
+def _error(text: str) -> RedisError:
+    return _ERRORS.get(text.partition(" ")[0], exceptions.ResponseError)(text)

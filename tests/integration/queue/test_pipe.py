@@ -1,0 +1,133 @@
+"""A pipe to Redis: many calls on one connection, each with its own reply, whatever becomes of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from redis.exceptions import AuthenticationError, RedisError
+
+from services.queue.pipe import Pipe
+from services.queue.scripts import Script, run_async
+from tests.parts import start_redis
+
+Result = TypeVar("Result")
+
+
+def on_pipe(url: str, work: Callable[[Pipe], Awaitable[Result]], **how: Any) -> Result:
+    """Return what *work* gives on a pipe to *url*."""
+
+    async def run() -> Result:
+        pipe = Pipe(url, **how)
+        try:
+            return await work(pipe)
+        finally:
+            await pipe.close()
+
+    return asyncio.run(run())
+
+
+def test_calls_that_are_on_their_way_together_get_their_own_replies(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> list[bytes]:
+        return list(await asyncio.gather(*(pipe.call("ECHO", f"{number}") for number in range(500))))
+
+    assert on_pipe(redis_url, work) == [f"{number}".encode() for number in range(500)]
+
+
+def test_the_callers_share_one_connection(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> int:
+        ids = await asyncio.gather(*(pipe.call("CLIENT", "ID") for _ in range(50)))
+        return len(set(ids))
+
+    assert on_pipe(redis_url, work) == 1
+
+
+def test_a_caller_that_gives_up_does_not_shift_the_others_replies(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> Any:
+        await pipe.call("PING")
+        gone = asyncio.ensure_future(pipe.call("ECHO", "first"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await pipe.call("ECHO", "second")
+
+    assert on_pipe(redis_url, work) == b"second"
+
+
+def test_an_error_is_the_error_of_its_call_alone(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> list[Any]:
+        calls = pipe.call("ECHO", "a"), pipe.call("NO-SUCH-COMMAND"), pipe.call("ECHO", "b")
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    before, error, after = on_pipe(redis_url, work)
+
+    assert (before, after) == (b"a", b"b")
+    assert isinstance(error, RedisError)
+
+
+def test_a_script_that_the_server_does_not_know_any_more_is_sent_again(redis_url: str) -> None:
+    script = Script("beat", ["dispatchers", "plans"])
+
+    async def work(pipe: Pipe) -> None:
+        await pipe.call("SCRIPT", "FLUSH")
+        await run_async(pipe, script.call(["test:pipe:dispatchers", "test:pipe:plans"], {"me": "x", "ttl_ms": 1000}))
+
+    on_pipe(redis_url, work)
+
+
+def test_nobody_listening_is_an_error_at_once() -> None:
+    async def work(pipe: Pipe) -> None:
+        await pipe.call("PING")
+
+    with pytest.raises(RedisError):
+        on_pipe("redis://127.0.0.1:1/0", work)
+
+
+def test_a_server_that_does_not_answer_fails_every_call_and_is_connected_to_again(tmp_path: Path) -> None:
+    server, url = start_redis(tmp_path)
+
+    async def work(pipe: Pipe) -> tuple[list[Any], Any]:
+        await pipe.call("PING")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            failed = await asyncio.gather(*(pipe.call("PING") for _ in range(20)), return_exceptions=True)
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        while True:
+            try:
+                return list(failed), await pipe.call("PING")
+            except RedisError:
+                await asyncio.sleep(0.05)
+
+    try:
+        failed, after = on_pipe(url, work, call_timeout_s=0.3)
+    finally:
+        server.stop()
+
+    assert all(isinstance(error, RedisError) for error in failed)
+    assert after == b"PONG"
+
+
+def test_a_password_and_a_database_are_said_before_anything_else(redis_url: str) -> None:
+    async def guarded(pipe: Pipe) -> None:
+        await pipe.call("ACL", "SETUSER", "pipe-test", "on", ">secret", "+@all", "~*")
+        await pipe.call("DEL", "pipe-test")
+
+    async def write(pipe: Pipe) -> Any:
+        await pipe.call("SET", "pipe-test", "in 3")
+        return await pipe.call("ACL", "WHOAMI")
+
+    async def read(pipe: Pipe) -> Any:
+        return await pipe.call("GET", "pipe-test")
+
+    address = redis_url.removeprefix("redis://").partition("/")[0]
+    on_pipe(redis_url, guarded)
+
+    assert on_pipe(f"redis://pipe-test:secret@{address}/3", write) == b"pipe-test"
+    assert on_pipe(f"redis://{address}/3", read) == b"in 3"
+    assert on_pipe(f"redis://{address}/0", read) is None
+    with pytest.raises(AuthenticationError):
+        on_pipe(f"redis://pipe-test:wrong@{address}/3", read)
