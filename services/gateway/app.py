@@ -21,6 +21,7 @@ from services.gateway import (
     page,
     problems,
     queues,
+    upload_sessions,
     usage,
     vision,
 )
@@ -48,7 +49,18 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
-    resources = (vision.v3, vision.v2, models.v3, models.v2, admin.v3, queues.v3, usage.v3, keys.v3, jobs.v3)
+    resources = (
+        vision.v3,
+        vision.v2,
+        models.v3,
+        models.v2,
+        admin.v3,
+        queues.v3,
+        usage.v3,
+        keys.v3,
+        jobs.v3,
+        upload_sessions.v3,
+    )
     for blueprint in (*resources, inference.blueprint, health.blueprint, openapi.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
@@ -66,6 +78,7 @@ def close(app: Flask) -> None:
     parts.queue.close()
     parts.operator.close()
     parts.registry.close()
+    parts.jobs.close()
 
 
 class _Begin:

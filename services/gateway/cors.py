@@ -11,7 +11,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 _PREDICTS = re.compile(r"/api/vision/v[23]/predict.*|/v2/.*").fullmatch
-_JOBS = re.compile(r"/api/vision/v3/jobs(/.*)?").fullmatch
+_SUBMITS = "/api/vision/v3/jobs"
+_JOBS = re.compile(r"/api/vision/v3/jobs/[0-9a-f]{32}").fullmatch  # not background jobs: their results are read by few
 _READS = re.compile(r"/api/vision/v[23](/|/models.*)?|/openapi\.json").fullmatch
 _ASKED = (
     "Authorization",
@@ -37,7 +38,8 @@ class Leave(NamedTuple):
 
 
 _PREDICT = Leave(("GET", "POST"), (*_ASKED, "Content-Type"))
-_JOB = Leave(("GET", "POST", "DELETE"), _PREDICT.headers)
+_SUBMIT = Leave(("POST",), _PREDICT.headers)
+_JOB = Leave(("GET", "DELETE"), _PREDICT.headers)
 _READ = Leave(("GET",), _ASKED)
 
 
@@ -45,6 +47,8 @@ def leave_for(path: str) -> Leave | None:
     """Return what pages of other origins may do at *path*, None for nothing."""
     if _PREDICTS(path):
         return _PREDICT
+    if path == _SUBMITS:
+        return _SUBMIT
     if _JOBS(path):
         return _JOB
     return _READ if _READS(path) else None

@@ -1,132 +1,128 @@
-"""Asynchronous predictions: ``/api/vision/v3/jobs``. A job is seen by the client that submitted it only."""
+"""The collection of jobs, ``/api/vision/v3/jobs``: asynchronous predictions, and background jobs.
+
+A multipart body is predicted asynchronously, through the queue; a JSON body is a background job, for the workers. Each
+is seen by the client that submitted it only; background jobs by operators too.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
-from flask import Blueprint, Response
-from msgspec import UNSET, UnsetType
+from flask import Blueprint, Response, request
 
-from chassis.errors import NotFound
+from chassis.errors import BadRequest, NotFound
+from services.gateway import background
 from services.gateway.api_keys import caller
-from services.gateway.envelope import Clock, EnvelopeV3, ModelRef, Outcome, envelope_v3, result_v3
+from services.gateway.asynchronous import AsynchronousPrediction, shown
+from services.gateway.background import BackgroundJob, BackgroundJobs, whose
 from services.gateway.models import json_response
 from services.gateway.operations import IMAGES, Query, operation
 from services.gateway.parts import parts
-from services.gateway.predictions import problems_by_image, slowest, worst
-from services.gateway.problems import Problem
-from services.gateway.submissions import JobRef, Submission, outcomes_of, submitted
+from services.gateway.submissions import JobRef, submitted
 from services.gateway.vision import PREDICTION_PROBLEMS, PREDICTION_QUERY, V3
-from services.queue import client as queue
+from services.jobs.client import KINDS
 
-_TASK = Query("task", "`bbox`, `polygon`, `lane` or `classify`, where the form names none; else `bbox`")
-_SUBMISSIONS = msgspec.json.Decoder(Submission)
-_JOB_ID = re.compile(r"[0-9a-f]{32}").fullmatch
+_TASK = Query("task", "Multipart: `bbox`, `polygon`, `lane` or `classify`, where the form names none; else `bbox`")
+_LIMIT = Query("limit", "How many, at most 1000; 100 where it is not said", "integer")
+_ASYNCHRONOUS = re.compile(r"[0-9a-f]{32}").fullmatch
+_BACKGROUND = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}").fullmatch
+_MOST = 1000
 
 v3 = Blueprint("jobs", __name__, url_prefix=f"{V3}/jobs")
 
 
-class JobImages(msgspec.Struct):
-    """How many images of a job wait, are at a model server, have their answer (*cancelled* ones included)."""
-
-    waiting: int
-    running: int
-    answered: int
-    cancelled: int
-
-
-class Job(msgspec.Struct, kw_only=True):
-    """An asynchronous prediction at this moment.
-
-    As long as it waits, *place* is that of its next image in the queue (1 goes next) and *left_s* an estimate of the
-    seconds until its last one is answered. At its end it has an *answer*, as if it had been waited for, or a *problem*.
-    It is forgotten at *expires*, which is later by as much as its end is before its deadline.
-    """
-
-    id: str
-    state: queue.JobState
-    request_id: str
-    model: ModelRef
-    created: datetime
-    expires: datetime
-    images: JobImages
-    place: int | UnsetType = UNSET
-    left_s: float | UnsetType = UNSET
-    answer: EnvelopeV3 | UnsetType = UNSET
-    problem: Problem | UnsetType = UNSET
-    problems: dict[str, Problem] | UnsetType = UNSET
-
-
 @v3.post("")
-@operation("Jobs", JobRef, status=202, problems=PREDICTION_PROBLEMS, takes=IMAGES, query=(*PREDICTION_QUERY, _TASK))
+@operation(
+    "Jobs",
+    JobRef,
+    status=202,
+    problems=(*PREDICTION_PROBLEMS, 401, 403),
+    takes=(IMAGES, *(kind.parameters for kind in KINDS.values())),
+    query=(*PREDICTION_QUERY, _TASK),
+)
 def create() -> Response:
-    """Predict asynchronously: answered as soon as it is accepted; the result is fetched from ``Location``.
+    """Predict asynchronously (multipart), or have a background job done (JSON): answered as soon as it is accepted.
 
-    All images are accepted together or not at all. With an ``Idempotency-Key`` of before, it is the job of before.
+    All images of a prediction are accepted together or not at all. Either is looked at, and its result fetched, from
+    ``Location``. With an ``Idempotency-Key`` of before, it is the job of before.
     """
-    return submitted()
+    return background.submitted() if request.mimetype == "application/json" else submitted()
+
+
+@v3.get("")
+@operation("Jobs", BackgroundJobs, problems=(400, 401, 403, 503), query=(_LIMIT,))
+def every_job() -> Response:
+    """List background jobs, newest first: one's own, an operator everybody's."""
+    text = request.args.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST):
+        raise BadRequest(f"limit: a number from 1 to {_MOST}")
+    jobs = parts().jobs.jobs(client_id=whose(), limit=int(text))
+    return json_response(BackgroundJobs([background.shown(job) for job in jobs]))
 
 
 @v3.get("/<id>")
-@operation("Jobs", Job, problems=(404, 503))
+@operation("Jobs", (AsynchronousPrediction, BackgroundJob), problems=(404, 503))
 def show(id: str) -> Response:
-    """Show how an asynchronous prediction is doing, and at its end the answer or the problem."""
-    return json_response(shown(parts().queue.job(_checked(id), client_id=caller().client_id)))
+    """Show how a job is doing, and at its end the answer or the problem."""
+    if _BACKGROUND(id):
+        return json_response(background.shown(parts().jobs.job(id, client_id=whose())))
+    return json_response(shown(parts().queue.job(_asynchronous(id), client_id=caller().client_id)))
 
 
 @v3.delete("/<id>")
-@operation("Jobs", Job, problems=(404, 409, 503))
+@operation("Jobs", (AsynchronousPrediction, BackgroundJob), problems=(404, 409, 503))
 def cancel(id: str) -> Response:
-    """Cancel what waits of an asynchronous prediction: it is never run. What runs already is let finish.
+    """Cancel a job. Of an asynchronous prediction, what waits is never run, and what runs is let finish.
 
-    Where nothing is left to cancel, because all of it runs or has its answer, that is said with 409.
+    A background job ends as soon as its worker looks. Where nothing is left to cancel, that is said with 409.
     """
-    return json_response(shown(parts().queue.cancel(_checked(id), client_id=caller().client_id)))
+    if _BACKGROUND(id):
+        return json_response(background.shown(parts().jobs.cancel(id, client_id=whose())))
+    return json_response(shown(parts().queue.cancel(_asynchronous(id), client_id=caller().client_id)))
 
 
-def _checked(id: str) -> str:
-    if not _JOB_ID(id):
+@v3.post("/<id>/retry")
+@operation("Jobs", BackgroundJob, problems=(404, 409, 503))
+def retry(id: str) -> Response:
+    """Have a background job that failed or was cancelled go on from where it was."""
+    return json_response(background.shown(parts().jobs.retry(_background(id), client_id=whose())))
+
+
+class Log(msgspec.Struct):
+    """The newest lines of a background job's log, oldest first."""
+
+    lines: list[str]
+
+
+@v3.get("/<id>/log")
+@operation("Jobs", Log, problems=(404, 503))
+def log(id: str) -> Response:
+    """Show a background job's log."""
+    return json_response(Log(parts().jobs.log(_background(id), client_id=whose())))
+
+
+@v3.get("/<id>/results")
+@operation("Jobs", background.Results, problems=(404, 503))
+def results(id: str) -> Response:
+    """List the files that came out of a background job so far."""
+    return json_response(background.results(_background(id)))
+
+
+@v3.get("/<id>/results/<path:name>")
+@operation("Jobs", "*/*", problems=(404, 503))
+def result(id: str, name: str) -> Response:
+    """Send a file that came out of a background job; parts of it with ``Range``."""
+    return background.result(_background(id), name)
+
+
+def _asynchronous(id: str) -> str:
+    if not _ASYNCHRONOUS(id):
         raise NotFound("no such job")
     return id
 
 
-def shown(job: queue.Job) -> Job:
-    """Return what its client is told of *job*."""
-    submission = _SUBMISSIONS.decode(job.about)
-    told = Job(
-        id=job.id,
-        state=job.state,
-        request_id=submission.request_id,
-        model=ModelRef(submission.model.key, submission.model.rel_num, submission.task),
-        created=_moment(job.created_s),
-        expires=_moment(job.expires_s),
-        images=JobImages(job.waiting, job.running, len(job.answers) - job.answers.count(None), job.cancelled),
-        place=UNSET if job.place is None else job.place,
-        left_s=UNSET if job.left_s is None else round(job.left_s, 3),
-    )
-    if job.done_s is not None:
-        _add_end(told, job.done_s - job.created_s, submission, outcomes_of(job.id, submission, job.answers))
-    return told
-
-
-def _add_end(told: Job, took_s: float, submission: Submission, outcomes: Sequence[Outcome]) -> None:
-    problem = worst(outcomes)
-    if problem is not None:
-        told.problem, told.problems = problem, problems_by_image(outcomes) or UNSET
-        return
-    answered = submission.read_s + took_s
-    told.answer = envelope_v3(
-        submission.model,
-        result_v3(outcomes),
-        Clock(0.0, submission.read_s, answered, answered),
-        task=submission.task,
-        request_id=submission.request_id,
-        slowest=slowest(outcomes),
-    )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)
+def _background(id: str) -> str:
+    if not _BACKGROUND(id):
+        raise NotFound("no such background job")
+    return id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import reduce
 from http import HTTPStatus
+from operator import or_
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -14,7 +16,7 @@ from werkzeug.routing import Rule
 from services.gateway.api_keys import OPEN
 from services.gateway.envelope import EnvelopeV2, EnvelopeV3, File
 from services.gateway.models import json_response
-from services.gateway.operations import ALWAYS, IMAGES, REQUEST_ID, Operation, Query
+from services.gateway.operations import ALWAYS, BYTES, IMAGES, REQUEST_ID, Operation, Query
 from services.gateway.problems import PROBLEM_TYPE, ProblemBody
 
 blueprint = Blueprint("openapi", __name__)
@@ -101,6 +103,12 @@ def _parameter(query: Query) -> dict[str, Any]:
 
 
 def _body(takes: Any) -> dict[str, Any]:
+    if isinstance(takes, tuple):
+        kinds = [_reference(kind) for kind in takes if not isinstance(kind, str)]
+        media = [_body(kind) for kind in takes if isinstance(kind, str)]
+        return reduce(or_, media, {"application/json": {"schema": {"anyOf": kinds}}})
+    if takes == BYTES:
+        return {BYTES: {"schema": {"type": "string", "contentMediaType": BYTES}}}
     if takes != IMAGES:
         return {"application/json": {"schema": _reference(takes)}}
     image = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -153,9 +161,10 @@ def _schemas(operations: list[Operation]) -> dict[str, Any]:
     kinds: list[Any] = [File, ProblemBody]
     for operation in operations:
         answers = operation.answer if isinstance(operation.answer, tuple) else (operation.answer,)
+        takes = operation.takes if isinstance(operation.takes, tuple) else (operation.takes,)
         kinds += [
             kind
-            for kind in (*answers, operation.takes, operation.error, operation.accepted)
+            for kind in (*answers, *takes, operation.error, operation.accepted)
             if kind is not None and not isinstance(kind, str)
         ]
     schemas = msgspec.json.schema_components(dict.fromkeys(kinds), ref_template=_REF)[1]

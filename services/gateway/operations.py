@@ -24,7 +24,9 @@ class Query(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """*answer* is the type of the JSON, several of them, or a media type; *takes* the type of the JSON, or IMAGES.
+    """*answer* is the type of the JSON, several of them, or a media type.
+
+    *takes* is the type of the JSON, IMAGES, BYTES, or several of these.
 
     *also* are further statuses with the same answer; *accepted* is the type of the JSON of a 202, which has a Location;
     *problems* are the statuses of errors, which are told as problem+json, or as the JSON of the type *error*.
@@ -46,6 +48,7 @@ class Nothing(msgspec.Struct):
 
 
 IMAGES = "multipart/form-data"
+BYTES = "application/octet-stream"
 
 ADMIN = Query("Authorization", "`Bearer …` with the admin token, where one is set, or an admin key", place="header")
 REQUEST_ID = Query("X-Request-Id", "Your id for this request, 1 to 64 of `A-Za-z0-9._:-`", place="header")

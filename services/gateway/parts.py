@@ -8,6 +8,7 @@ from flask import current_app
 
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
+from services.jobs.client import JobsClient, Uploads
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
@@ -24,6 +25,8 @@ class Parts(NamedTuple):
     keys: KeyRing
     registry: RegistryClient
     clock: UploadClock
+    jobs: JobsClient
+    uploads: Uploads
 
 
 def parts() -> Parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 from chassis.settings import Bytes, setting
 
@@ -36,6 +37,12 @@ class Settings:
     job_timeout_s: float = setting(600.0, help="deadline of an asynchronous request that names none")
     max_job_timeout_s: float = setting(86400.0, help="the longest deadline that an asynchronous request may ask for")
     job_keep_s: float = setting(3600.0, help="how long the result of an asynchronous request is kept")
+    jobs_folder: Path = setting(Path("var/jobs"), help="folder of jobs' results and uploads, shared with the workers")
+    jobs_clients: tuple[str, ...] = setting(("*",), help="clients that may have background jobs done; *: all")
+    jobs_sources: tuple[str, ...] = setting((), help="folders of this machine that jobs may read, joined with commas")
+    jobs_source_clients: tuple[str, ...] = setting((), help="clients that may name such folders; operators may always")
+    jobs_max_upload_bytes: Bytes = setting(Bytes(20 * 2**30), help="the most bytes that one upload for jobs may have")
+    jobs_max_upload_files: int = setting(100_000, help="the most files that one upload for jobs may have")
     cors_origins: tuple[str, ...] = setting(("*",), help="origins whose pages may call the prediction API")
     api_keys: str = setting("auto", help="on, off, or auto: on, except for requests from this machine to loopback")
     open_to_all: bool = setting(False, help="said again: off means off, also at an address that others can reach")

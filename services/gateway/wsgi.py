@@ -15,6 +15,7 @@ from services.gateway.app import create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
+from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
@@ -59,6 +60,10 @@ def build() -> Flask:
         keys=KeyRing(settings.registry_address),
         registry=RegistryClient(settings.registry_address),
         clock=UploadClock(settings.upload_timeout_s),
+        jobs=JobsClient(settings.redis_url, settings.jobs_folder),
+        uploads=uploads_of(
+            settings.jobs_folder, max_bytes=settings.jobs_max_upload_bytes, max_files=settings.jobs_max_upload_files
+        ),
     )
     parts.queue.start()
     parts.models.start()

@@ -11,22 +11,29 @@ import msgspec
 from chassis.errors import NotFound
 from services.jobs.broker import Broker
 from services.jobs.folders import job_folder
-from services.jobs.job import ENDED, Job, Owner, State, new_id
-from services.jobs.kinds import ANY_PARAMETERS, KINDS, kind_of, read_parameters
+from services.jobs.job import Job, Owner, State, new_id, repeated_id
+from services.jobs.kinds import KINDS, check, kind_of, read_parameters
 from services.jobs.kinds.kind import Parameters, Submission
 from services.jobs.records import Records, connect
+from services.jobs.sources import UPLOAD, allowed_path, is_upload
+from services.jobs.uploads import Upload, Uploads, uploads_of
 
 __all__ = [
-    "ANY_PARAMETERS",
-    "ENDED",
     "KINDS",
+    "UPLOAD",
     "Job",
     "JobsClient",
     "Owner",
     "Parameters",
     "State",
     "Submission",
+    "Upload",
+    "Uploads",
+    "allowed_path",
+    "check",
+    "is_upload",
     "read_parameters",
+    "uploads_of",
 ]
 
 
@@ -42,11 +49,14 @@ class JobsClient:
         self._records = Records(self._redis, Broker(self._redis).enqueue, clock=clock)
         self._folder, self._clock = folder, clock
 
-    def submit(self, parameters: Parameters, *, owner: Owner) -> Job:
-        """Have a job done, whose parameters were checked; return it."""
+    def submit(self, parameters: Parameters, *, owner: Owner, repeat: str = "") -> Job:
+        """Have a job done, whose parameters were checked; return it.
+
+        With the same *repeat* of the same client, it is the job of before; Conflict where that was another.
+        """
         kind = kind_of(parameters)
         job = Job(
-            id=new_id(kind.name),
+            id=repeated_id(kind.name, owner.client_id, repeat) if repeat else new_id(kind.name),
             kind=kind.name,
             queue=kind.queue,
             parameters=msgspec.json.encode(parameters),
@@ -55,8 +65,7 @@ class JobsClient:
             keep_s=parameters.keep_s,
             created_s=self._clock(),
         )
-        self._records.add(job)
-        return job
+        return self._records.add(job)
 
     def job(self, id: str, *, client_id: str | None) -> Job:
         """Return a job."""

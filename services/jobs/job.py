@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -71,6 +72,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def new_id(kind: str) -> str:
     """Return an id for a job: nobody can guess it, and it says what it is."""
     return f"{kind}-{secrets.token_hex(8)}"
+
+
+def repeated_id(kind: str, client_id: str, repeat: str) -> str:
+    """Return the id of a client's job that has this idempotency key."""
+    digest = hashlib.sha256(f"{len(client_id)}:{client_id}:{repeat}".encode()).hexdigest()
+    return f"{kind}-{digest[:16]}"
 
 
 def read_job(id: str, found: Mapping[bytes, bytes]) -> Job:

@@ -31,7 +31,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from chassis.errors import NotFound, Unavailable, WrongState
+from chassis.errors import Conflict, NotFound, Unavailable, WrongState
 from services.jobs.job import ENDED, Job, read_job
 
 PREFIX = "servoir:jobs:"
@@ -98,14 +98,27 @@ class Records:
 
     # -- for whoever submits and looks ---------------------------------------------------------------
 
-    def add(self, job: Job) -> None:
-        """Add a new job, and have it done."""
-        with translated(), self._redis.pipeline() as pipe:
-            pipe.hset(job_key(job.id), mapping=_fields(job))
-            pipe.zadd(_ALL, {job.id: job.created_s})
-            pipe.zadd(_of(job.owner.client_id), {job.id: job.created_s})
-            self._put(pipe, job.id, job.queue)
-            pipe.execute()
+    def add(self, job: Job) -> Job:
+        """Add a new job, and have it done; return it, or the one that is there under its id.
+
+        Raises Conflict where that has other parameters.
+        """
+        there: list[Job] = []
+
+        def change(pipe: Any) -> None:
+            found = pipe.hgetall(job_key(job.id))
+            there[:] = [read_job(job.id, found)] if found else []
+            pipe.multi()
+            if not found:
+                pipe.hset(job_key(job.id), mapping=_fields(job))
+                pipe.zadd(_ALL, {job.id: job.created_s})
+                pipe.zadd(_of(job.owner.client_id), {job.id: job.created_s})
+                self._put(pipe, job.id, job.queue)
+
+        self._change(job.id, change)
+        if there and there[0].parameters != job.parameters:
+            raise Conflict("this idempotency key came with another job before")
+        return there[0] if there else job
 
     def job(self, id: str) -> Job:
         """Return a job; raises NotFound where there is none of this name, or not any more."""

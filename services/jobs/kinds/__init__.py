@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from services.jobs.kinds import predict
-from services.jobs.kinds.kind import Kind, Parameters
+from services.jobs.kinds.kind import Kind, Parameters, Submission
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (predict.KIND,)}
 
@@ -28,3 +28,8 @@ def read_parameters(text: bytes) -> Parameters:
 def kind_of(parameters: Parameters) -> Kind:
     """Return the kind that *parameters* are for."""
     return next(kind for kind in KINDS.values() if isinstance(parameters, kind.parameters))
+
+
+def check(parameters: Parameters, submission: Submission) -> Parameters:
+    """Return *parameters* as they are to be kept; raises what is wrong with them, for whoever submits them."""
+    return kind_of(parameters).check(parameters, submission)

@@ -32,7 +32,9 @@ class Parameters(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
 class Submission(Protocol):
     """What a kind's ``check`` may look at, in the gateway, when a job is submitted; each raises what is wrong."""
 
-    models: ModelCatalogue
+    @property
+    def models(self) -> ModelCatalogue:
+        """The models that there are."""
 
     def check_model(self, key: str, task: str) -> str:
         """Return the full key of a model that this caller may use; raises BadRequest, NotFound, Forbidden."""

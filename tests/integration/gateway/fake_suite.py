@@ -11,6 +11,7 @@ from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
 from services.gateway.wsgi import give_back_large_bodies
+from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueView
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
@@ -28,5 +29,7 @@ def build() -> Flask:
             keys=FakeKeyRing(),  # type: ignore[arg-type]
             registry=FakeRegistry(),  # type: ignore[arg-type]
             clock=UploadClock(settings.upload_timeout_s),
+            jobs=JobsClient(settings.redis_url, settings.jobs_folder),
+            uploads=uploads_of(settings.jobs_folder, max_bytes=2**20, max_files=10),
         )
     )

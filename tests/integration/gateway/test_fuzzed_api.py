@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.parts import Server, free_port
+from tests.parts import Server, free_port, start_redis
 
 # Not "stateful": along its links schemathesis makes headers that its own HTTP client cannot send.
 PHASES = "examples,coverage,fuzzing"
@@ -26,8 +26,10 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         except httpx.HTTPError:
             return False
 
+    redis, redis_url = start_redis(tmp_path)
+    told = {"SERVOIR_REDIS_URL": redis_url, "SERVOIR_JOBS_FOLDER": str(tmp_path / "jobs")}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
-    server = Server(command, ready, tmp_path / "log", {"SERVOIR_GATEWAY_ADDRESS": url.removeprefix("http://")})
+    server = Server(command, ready, tmp_path / "log", {**told, "SERVOIR_GATEWAY_ADDRESS": url.removeprefix("http://")})
     fuzzer = Path(sys.executable).with_name("schemathesis")
 
     found = subprocess.run(
@@ -50,6 +52,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         timeout=170,
     )
     server.stop()
+    redis.stop()
 
     assert found.returncode == 0, found.stdout[-4000:]
     assert "passed" in found.stdout

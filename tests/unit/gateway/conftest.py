@@ -13,6 +13,7 @@ from services.gateway.app import close, create_app
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.upload_clock import UploadClock
+from services.jobs.client import JobsClient, uploads_of
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
@@ -45,6 +46,8 @@ class Gateway:
                 keys=self.keys,  # type: ignore[arg-type]
                 registry=self.registry,  # type: ignore[arg-type]
                 clock=UploadClock(self.settings.upload_timeout_s),
+                jobs=JobsClient(self.settings.redis_url, self.settings.jobs_folder),
+                uploads=uploads_of(self.settings.jobs_folder, max_bytes=2**20, max_files=10),
             )
         )
         self.apps.append(app)
