@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
+import redis
 
+from services.jobs.broker import Broker
 from services.jobs.client import Job, JobsClient, Owner, Parameters, read_parameters
 from tests.chaos.world import MODEL, World
 from tests.parts import wait_until
@@ -24,12 +28,27 @@ class JobsWorld(World):
         self.sources.mkdir(parents=True)
         super().__init__(folder, **{"dispatchers": 1, "model_servers": 1, "gateways": 0, **parts})
         for number in range(workers):
-            self._start(f"jobs-{number}", ["services.jobs"], None)
+            self.start_worker(f"jobs-{number}")
         self.client = JobsClient(self.redis_url, self.jobs_folder)
 
     def _start(self, name: str, module: list[str], address: str | None, **env: str) -> None:
         shared = {"SERVOIR_JOBS_FOLDER": str(self.jobs_folder), "SERVOIR_JOBS_SOURCES": str(self.sources)}
         super()._start(name, module, address, **{**SETTINGS, **shared, **env})
+
+    def start_worker(self, name: str) -> None:
+        """Start another worker."""
+        self._start(name, ["services.jobs"], None)
+
+    def horses(self, name: str) -> list[psutil.Process]:
+        """Return the processes in which a worker does jobs at this moment, without RQ's scheduler."""
+        children = psutil.Process(self.parts[name].process.pid).children()
+        return [child for child in children if os.getpgid(child.pid) == child.pid]
+
+    def send_vehicle(self, job: Job) -> None:
+        """Have a job come to a worker once more than it was asked for."""
+        with redis.Redis.from_url(self.redis_url) as client, client.pipeline() as pipe:
+            Broker(client).enqueue(pipe, job.queue, job.id)
+            pipe.execute()
 
     def submit(self, **parameters: Any) -> Job:
         """Submit a job past the gateway: its parameters are not checked."""
