@@ -77,6 +77,9 @@ lock: install  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra gateway --extra queue --extra registry \
 	  --extra model-server --extra tensorflow --extra onnx --extra litert --extra cli --extra embedded --extra dev \
 	  --no-emit-index-url --no-header --generate-hashes -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra model-server --extra litert \
+	  --extra tensorflow-cuda --extra onnx-cuda --extra tensorrt -c requirements.lock \
+	  --no-emit-index-url --no-header --generate-hashes -o deploy/docker/cuda.lock
 
 clean:  ## delete what can be made again in the checkout (.venv too)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
