@@ -18,7 +18,7 @@ from cli.settings import ROOT, Ports, Settings, as_variables
 from cli.slots import assigned
 from embedded import mongod, nginx, valkey
 
-PARTS = ("mongod", "valkey", "registry", "dispatcher", "gateway", "nginx")
+PARTS = ("mongod", "valkey", "registry", "dispatcher", "jobs", "gateway", "nginx")
 """All programs but the model servers, in the order in which they start; the model servers follow."""
 MODEL_SERVER = "model-"
 _MODEL_LOADED_S = 15
@@ -121,8 +121,11 @@ def _services(plan: Plan) -> Iterator[Program]:
     yield _service(plan, "registry", "services.registry", registry, (ports.registry_port, ports.registry_metrics_port))
     dispatcher = {**_both(plan), "SERVOIR_METRICS_PORT": str(ports.dispatcher_metrics_port)}
     yield _service(plan, "dispatcher", "services.queue", dispatcher, (ports.dispatcher_metrics_port,), stop_s=30)
+    jobs = {**_both(plan), **_jobs(plan), "SERVOIR_METRICS_PORT": str(ports.jobs_metrics_port)}
+    yield _service(plan, "jobs", "services.jobs", jobs, (ports.jobs_metrics_port,), stop_s=30)
     gateway = {
         **_both(plan),
+        **_jobs(plan),
         "SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{ports.gateway_port}",
         "SERVOIR_ADMIN_TOKEN": plan.admin_token,
         "SERVOIR_MAX_UPLOAD_BYTES": str(plan.settings.max_upload_bytes),
@@ -166,6 +169,12 @@ def _both(plan: Plan) -> dict[str, str]:
         "SERVOIR_REDIS_URL": plan.redis_url,
         "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{plan.ports.registry_port}",
     }
+
+
+def _jobs(plan: Plan) -> dict[str, str]:
+    """Return where jobs keep files, and what they may read: on one machine all that its operator may."""
+    told = {"SERVOIR_JOBS_FOLDER": str(plan.settings.home / "jobs")}
+    return told if "jobs_sources" in plan.deployment.settings else {**told, "SERVOIR_JOBS_SOURCES": "/"}
 
 
 def _folder(path: Path) -> Path:

@@ -48,6 +48,7 @@ class Ports:
     model_port: int = setting(8501, help="the first model server, gRPC; the others follow")
     registry_metrics_port: int = setting(8602, help="the registry's metrics")
     dispatcher_metrics_port: int = setting(8603, help="the dispatcher's metrics")
+    jobs_metrics_port: int = setting(8604, help="the worker of background jobs: its metrics")
     model_metrics_port: int = setting(8701, help="the first model server's metrics; the others follow")
 
     def __post_init__(self) -> None:

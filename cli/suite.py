@@ -205,6 +205,8 @@ class Suite:
             self._start("registry", lambda: waiting.listens(listening.registry_port))
         with step("dispatcher"):
             self._start("dispatcher", lambda: waiting.listens(listening.dispatcher_metrics_port))
+        with step("worker of background jobs"):
+            self._start("jobs", lambda: waiting.listens(listening.jobs_metrics_port))
         with step(f"gateways, behind nginx, on {plan.url}"):
             self.supervisor.start("nginx")
             self._start("gateway", lambda: waiting.listens(listening.gateway_port))

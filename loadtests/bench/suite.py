@@ -19,10 +19,11 @@ from chassis.settings import environment
 from loadtests.bench import processes
 from loadtests.bench.models import ROOT, Model
 
-_PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics")
+_PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
 _PARTS = {
     "services.gateway": "gateway",
     "services.queue": "dispatcher",
+    "services.jobs": "jobs",
     "services.registry": "registry",
     "valkey-server": "valkey",
     "redis-server": "valkey",

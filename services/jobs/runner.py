@@ -38,6 +38,7 @@ def perform(id: str) -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, end)
+    os.nice(settings.jobs_nice)
     client = connect(settings.redis_url)
     perform_job(id, settings, Records(client, Broker(client).enqueue), stop)
 

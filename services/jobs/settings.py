@@ -23,6 +23,7 @@ class Settings:
     jobs_queues: tuple[str, ...] = setting(QUEUES, help="queues that this worker serves, first one first")
     jobs_in_flight: int = setting(8, help="pictures of one job that wait for a model at a time")
     jobs_predict_timeout_s: float = setting(60.0, help="deadline of each try of one picture of a job")
+    jobs_nice: int = setting(10, help="how much jobs give way to everything else on the machine, 0 to 19")
     jobs_lease_s: float = setting(10.0, help="seconds after a worker's last sign of life when its job goes to another")
     jobs_max_pictures: int = setting(1_000_000, help="the most pictures that one job may have")
     jobs_max_picture_bytes: Bytes = setting(Bytes(20 * 2**20), help="the most bytes that a picture may have")

@@ -18,7 +18,7 @@ import psutil
 from tests.cache import CACHE
 from tests.parts import ROOT
 
-_PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics")
+_PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
 _BLOCK = 250
 START_S = 600
 

@@ -27,7 +27,7 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        names = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics")
+        names = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
         self.ports = {name: free_port() for name in names}
         self.models: list[dict[str, object]] = []
 

@@ -27,7 +27,7 @@ def test_everything_starts_in_order_and_the_model_servers_last(tmp_path: Path) -
     found = programs(_plan(tmp_path, ModelEntry("a-b-1"), ModelEntry("c-d-1")))
 
     assert [program.name for program in found] == [*PARTS, "model-a-b-1-0", "model-c-d-1-0"]
-    assert [program.place for program in found] == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert [program.place for program in found] == [0, 1, 2, 3, 4, 5, 6, 7, 7]
 
 
 def test_servers_of_ones_own_are_used_and_not_started(tmp_path: Path) -> None:
