@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,6 +133,18 @@ class Gateway:
         path = f"{V3}/queue/{key}/quarantine/{item}".rstrip("/")
         return int(self._change("DELETE", path, {}).json()["dropped"])
 
+    def call(self, method: str, path: str, *, allowed: Sequence[int] = (), **request: Any) -> httpx.Response:
+        """Return the answer to a request sent with an operator's token; Stop for an error that is not *allowed*."""
+        return self._send(method, path, allowed=allowed, headers=self._changes, **request)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield a file bit by bit."""
+        with _told(self.url), self._http.stream("GET", path, headers=self._changes) as answer:
+            if answer.is_error:
+                answer.read()
+                raise Stop(_detail(answer), _ADVICE.get(answer.status_code, ""), code=Exit.REFUSED)
+            yield from answer.iter_bytes()
+
     def _ask(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Response:
         return self._send("GET", path, params=query or {}, headers=self._changes)
 
@@ -139,17 +152,24 @@ class Gateway:
         return self._send(method, path, json=document, headers=self._changes)
 
     def _send(self, method: str, path: str, *, allowed: Sequence[int] = (), **request: Any) -> httpx.Response:
-        try:
+        with _told(self.url):
             answer = self._http.request(method, path, **request)
-        except httpx.TimeoutException as error:
-            raise Stop(f"{self.url} did not answer in time", "`servoir status` shows why.", code=Exit.AWAY) from error
-        except httpx.HTTPError as error:
-            advice = "Start it with `servoir up`, or name another with SERVOIR_URL."
-            raise Stop(f"no suite answers at {self.url} ({error})", advice, code=Exit.AWAY) from error
         if answer.is_error and answer.status_code not in allowed:
             code = Exit.AWAY if answer.status_code >= 500 else Exit.REFUSED
             raise Stop(_detail(answer), _ADVICE.get(answer.status_code, ""), code=code)
         return answer
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Raise Stop where the suite at *url* is away."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise Stop(f"{url} did not answer in time", "`servoir status` shows why.", code=Exit.AWAY) from error
+    except httpx.HTTPError as error:
+        advice = "Start it with `servoir up`, or name another with SERVOIR_URL."
+        raise Stop(f"no suite answers at {url} ({error})", advice, code=Exit.AWAY) from error
 
 
 def _authorization(token: str) -> dict[str, str]:

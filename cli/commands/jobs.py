@@ -1,42 +1,129 @@
-"""``servoir jobs``: asynchronous predictions."""
+"""``servoir jobs``: asynchronous predictions, and background jobs."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.answers import print_objects
-from cli.errors import Exit
-from cli.output import console, print_json, readable_seconds
+from cli.errors import Exit, Stop
+from cli.jobs import ENDED, UPLOAD, BackgroundJobs, is_background, is_many, read_values
+from cli.output import console, print_json, print_table, readable_bytes, readable_seconds
 from cli.suite import Suite
 
 _TASKS = ("bbox", "polygon", "lane", "classify")
+_FORMATS = ("jsonl", "via", "coco", "csv", "annotated", "files")
+_LOOK_S = 0.5
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_follow = click.option("--follow", is_flag=True, help="Show how it goes on until it is over.")
 
 
 @click.group()
 def jobs() -> None:
-    """Predict without waiting: submit pictures, look for the answer later, or cancel what waits."""
+    """Work that takes its time: submit it, look at it, cancel it, fetch what came out.
+
+    Pictures are predicted without waiting, through the queue; folders, archives and lists by a worker, as a background
+    job.
+    """
 
 
 @jobs.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
 @click.option("--model", "key", default="", help="The model's key; without it, the default of the task answers.")
 @click.option("--task", type=click.Choice(_TASKS), default="bbox", show_default=True, help="What is asked.")
-@click.option("--timeout", "timeout_s", type=float, default=0.0, help="The deadline in seconds; ten minutes.")
+@click.option("--timeout", "timeout_s", type=float, default=0.0, help="Pictures: the deadline in seconds; ten minutes.")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(_FORMATS), help="Jobs: what to write, repeatedly."
+)
+@click.option("--min-score", type=float, default=0.0, help="Jobs: leave out what the model is less sure of.")
+@click.option("--background", is_flag=True, help="A background job, though the sources are pictures.")
+@click.option("--upload", is_flag=True, help="Jobs: send the files; else a suite on this machine reads them itself.")
+@_follow
+@_json
 @click.pass_obj
-def submit(suite: Suite, images: tuple[Path, ...], key: str, task: str, timeout_s: float) -> None:
-    """Submit IMAGES as one job, and print its id."""
-    click.echo(suite.gateway.submit(images, task=task, key=key, timeout_s=timeout_s))
+def submit(
+    suite: Suite,
+    sources: tuple[str, ...],
+    key: str,
+    task: str,
+    timeout_s: float,
+    formats: tuple[str, ...],
+    min_score: float,
+    background: bool,
+    upload: bool,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Submit SOURCES, and print the job's id.
+
+    Pictures are one asynchronous prediction. A folder, a zip or tar file, a list (.txt, a path on each line) or an
+    upload (upload:ID) is a background job: the model over every picture of it.
+    """
+    many = background or follow or formats or any(_is_upload(source) or is_many(Path(source)) for source in sources)
+    if not many:
+        job = suite.gateway.submit([Path(source) for source in sources], task=task, key=key, timeout_s=timeout_s)
+        _say(job, as_json)
+        return
+    found = BackgroundJobs(suite.gateway)
+    asked: dict[str, Any] = {"model": key, "task": task, "min_score": min_score}
+    asked |= {"formats": formats} if formats else {}
+    job = found.start("predict", {**asked, "source": _source(suite, found, sources, upload)})
+    _say(job, as_json and not follow)
+    if follow:
+        _until_over(found, job, as_json)
+
+
+@jobs.command()
+@click.argument("kind")
+@click.argument("parameters", nargs=-1)
+@_follow
+@_json
+@click.pass_obj
+def start(suite: Suite, kind: str, parameters: tuple[str, ...], follow: bool, as_json: bool) -> None:
+    """Start a background job of KIND with PARAMETERS (NAME=VALUE; a value may be JSON), and print its id.
+
+    docs/jobs.md and the suite's /docs say which kinds there are, and what they take.
+    """
+    found = BackgroundJobs(suite.gateway)
+    job = found.start(kind, read_values(parameters))
+    _say(job, as_json and not follow)
+    if follow:
+        _until_over(found, job, as_json)
+
+
+@jobs.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@_json
+@click.pass_obj
+def list_(suite: Suite, limit: int, as_json: bool) -> None:
+    """List background jobs, newest first."""
+    found = BackgroundJobs(suite.gateway).jobs(limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(job["id"], job["name"], job["client"], job["created"][:19], line_of(job)) for job in found]
+    print_table(["job", "name", "client", "submitted", "state"], rows)
 
 
 @jobs.command()
 @click.argument("job")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_follow
+@_json
 @click.pass_obj
-def show(suite: Suite, job: str, as_json: bool) -> None:
-    """Show how JOB is doing, and at its end what was found."""
+def show(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
+    """Show how JOB is doing, and at its end what was found or came out."""
+    if is_background(job):
+        found = BackgroundJobs(suite.gateway)
+        if follow:
+            _until_over(found, job, as_json)
+        else:
+            _show(found.job(job), as_json)
+        return
     told = suite.gateway.job(job)
     if as_json:
         print_json(told)
@@ -48,10 +135,108 @@ def show(suite: Suite, job: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
+@_json
+@click.pass_obj
+def log(suite: Suite, job: str, as_json: bool) -> None:
+    """Print the log of a background JOB."""
+    lines = BackgroundJobs(suite.gateway).log(job)
+    if as_json:
+        print_json(lines)
+        return
+    for line in lines:
+        console.print(line, markup=False)
+
+
+@jobs.command()
+@click.argument("job")
 @click.pass_obj
 def cancel(suite: Suite, job: str) -> None:
-    """Cancel what waits of JOB; what runs already is let finish."""
-    _print(suite.gateway.cancel(job))
+    """Cancel JOB. Of an asynchronous prediction, what runs already is let finish."""
+    if is_background(job):
+        console.print(line_of(BackgroundJobs(suite.gateway).cancel(job)))
+    else:
+        _print(suite.gateway.cancel(job))
+
+
+@jobs.command()
+@click.argument("job")
+@_follow
+@click.pass_obj
+def retry(suite: Suite, job: str, follow: bool) -> None:
+    """Have a background JOB that failed or was cancelled go on from where it was."""
+    found = BackgroundJobs(suite.gateway)
+    console.print(line_of(found.retry(job)))
+    if follow:
+        _until_over(found, job, as_json=False)
+
+
+@jobs.command()
+@click.argument("job")
+@click.argument("names", nargs=-1)
+@click.option("--to", "folder", type=click.Path(path_type=Path), help="Write the files, or NAMES of them, there.")
+@_json
+@click.pass_obj
+def results(suite: Suite, job: str, names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """List the files that came out of a background JOB, or fetch them."""
+    found = BackgroundJobs(suite.gateway)
+    files = found.results(job)
+    if folder is not None:
+        for name in names or [file["name"] for file in files]:
+            console.print(str(found.fetch(job, name, folder)), markup=False)
+    elif as_json:
+        print_json(files)
+    else:
+        print_table(["file", ">size"], [(file["name"], readable_bytes(file["size"])) for file in files])
+
+
+def _source(suite: Suite, found: BackgroundJobs, sources: tuple[str, ...], upload: bool) -> str | list[str]:
+    """Return what a job is to read: paths, where the suite runs on this machine, else an upload of the files."""
+    if all(_is_upload(source) for source in sources):
+        return sources[0] if len(sources) == 1 else list(sources)
+    paths = [Path(source).expanduser() for source in sources]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise Stop(f"no such file or folder: {', '.join(missing)}", "Name pictures, folders, archives or lists.")
+    if upload or suite.settings.url:
+        return found.upload(paths)
+    named = [str(path.resolve()) for path in paths]
+    return named[0] if len(named) == 1 else named
+
+
+def _is_upload(source: str) -> bool:
+    return source.startswith(UPLOAD)
+
+
+def _say(job: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": job})
+    else:
+        click.echo(job)
+
+
+def _until_over(found: BackgroundJobs, job: str, as_json: bool) -> None:
+    """Show a bar until the job is over, then the job."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    told = found.job(job)
+    with Progress(*columns, console=console, transient=True, disable=as_json) as progress:
+        bar = progress.add_task(told["state"], total=None)
+        while told["state"] not in ENDED:
+            doing = told["stage"] or told["state"]
+            progress.update(bar, description=doing, completed=told["done"], total=told["total"] or None)
+            time.sleep(_LOOK_S)
+            told = found.job(job)
+    _show(told, as_json)
+
+
+def _show(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+    else:
+        console.print(line_of(told), markup=False)
+        for name, value in told["figures"].items():
+            console.print(f"  {name}: {value}", markup=False)
+    if told["state"] in ("failed", "cancelled"):
+        raise SystemExit(Exit.FAILED)
 
 
 def _print(told: dict[str, Any]) -> None:
@@ -61,7 +246,9 @@ def _print(told: dict[str, Any]) -> None:
 
 
 def line_of(told: dict[str, Any]) -> str:
-    """Return how a job is doing, in a line."""
+    """Return how a job of either sort is doing, in a line."""
+    if "kind" in told:
+        return _background_line(told)
     if "place" in told:
         left = f", about {readable_seconds(told['left_s'])} left" if "left_s" in told else ""
         return f"{told['state']}: place {told['place']} in the queue{left}"
@@ -70,6 +257,15 @@ def line_of(told: dict[str, Any]) -> str:
     if "answer" in told:
         return str(told["state"])
     return f"{told['state']}: {told['images']['answered']} answered, {told['images']['running']} running"
+
+
+def _background_line(told: dict[str, Any]) -> str:
+    if "problem" in told:
+        return f"{told['state']}: {told['problem']}"
+    done = f" {told['done']} of {told['total']}" if told["total"] else ""
+    rate = f", {told['rate']:.1f} a second" if "rate" in told else ""
+    left = f", about {readable_seconds(told['left_s'])} left" if "left_s" in told else ""
+    return f"{told['state']}{done}{rate}{left}"
 
 
 COMMANDS = [jobs]
