@@ -10,7 +10,7 @@ SHAPE ?= steady
 HOME_FOLDER = $${SERVOIR_HOME:-$$HOME/.local/share/servoir}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs doctor install test test-quick test-gpu chaos bench loadtest check format proto lock clean
+.PHONY: help up down status logs doctor install test test-quick test-gpu chaos bench loadtest check format proto settings nginx lock clean
 
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -72,6 +72,12 @@ format: install  ## put the code into its form
 proto: install  ## generate chassis/rpc from proto/
 	$(BIN)/python -m grpc_tools.protoc -I chassis/rpc=proto --python_out=. --pyi_out=. --grpc_python_out=. \
 	  $(patsubst proto/%,chassis/rpc/%,$(wildcard proto/*.proto))
+
+settings: install  ## write docs/settings.md and chassis/known_variables.py from the code
+	$(BIN)/python -m docs.settings_table
+
+nginx: install  ## write the containers' configurations for nginx from the template in deploy/nginx
+	$(BIN)/python -m embedded.front_door
 
 lock: install  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra gateway --extra queue --extra registry \

@@ -2,22 +2,32 @@
 
 The field ``redis_url`` is the variable ``SERVOIR_REDIS_URL``, or the content of the file that
 ``SERVOIR_REDIS_URL_FILE`` names, which is how containers are given secrets. A service reads its settings once, in its
-``wsgi.py`` or ``__main__.py``, and hands them on as arguments. All bad values are named together.
+``wsgi.py`` or ``__main__.py``, and hands them on as arguments. All that is wrong is named together: bad values, and
+variables that no service knows (``known_variables.py`` has those of all, written by `make settings`).
+
+``SERVOIR_ENV=production`` changes the defaults of a few fields, those that have ``production=``; each service says in
+its log which.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NewType, TypeVar
 
+from chassis.known_variables import KNOWN
+
 PREFIX = "SERVOIR_"
 FILE_SUFFIX = "_FILE"
+TEST_PREFIX = "SERVOIR_TEST_"
+ENVIRONMENT = "SERVOIR_ENV"
+DEVELOPMENT, PRODUCTION = "development", "production"
 S = TypeVar("S")
 
 Bytes = NewType("Bytes", int)
@@ -31,9 +41,12 @@ class BadSettings(Exception):
     """One or more settings are wrong; the text names each variable, its value, and what it takes."""
 
 
-def setting(default: Any, *, help: str) -> Any:
-    """Return a dataclass field with *default*; *help* is its line in the table of settings."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def setting(default: Any, *, help: str, production: Any = None) -> Any:
+    """Return a dataclass field with *default*; *help* is its line in the table of settings.
+
+    *production*, where it is not None, is its default under ``SERVOIR_ENV=production``.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "production": production})
 
 
 def environment() -> dict[str, str]:
@@ -70,11 +83,59 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 }
 
 
-def _parser(kind: Any) -> Callable[[str], Any]:
-    """Return what reads a value of *kind* from text; ``X | None`` reads as ``X``."""
+_KINDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+    Bytes: "size",
+    tuple[str, ...]: "list",
+}
+
+
+def _plain(kind: Any) -> Any:
+    """Return *kind*, or the ``X`` of ``X | None``."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        kind = next(arm for arm in typing.get_args(kind) if arm is not type(None))
-    return _PARSERS[kind]
+        return next(arm for arm in typing.get_args(kind) if arm is not type(None))
+    return kind
+
+
+def kinds_of(settings: type[Any]) -> dict[str, str]:
+    """Return the variables of *settings* and what each holds: ``text``, ``size`` …"""
+    return {variable(name): _KINDS[_plain(kind)] for name, kind in typing.get_type_hints(settings).items()}
+
+
+def faults_of(values: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with variables of any service, each in words: unknown, or not of its kind."""
+    return [*_unknown(values, {}), *filter(None, (_fault(name, text) for name, text in values.items()))]
+
+
+def _fault(name: str, text: str) -> str:
+    parser = next((_PARSERS[kind] for kind, word in _KINDS.items() if word == KNOWN.get(name)), str)
+    try:
+        parser(text)
+    except ValueError as error:
+        return f"{name}: {error}"
+    return ""
+
+
+def _unknown(names: Iterable[str], own: Mapping[str, str]) -> list[str]:
+    """Return a line for each of *names* that is a variable of ours and neither one's *own* nor any other's."""
+    known = {*KNOWN, *own, ENVIRONMENT}
+    wrong = []
+    for name in sorted(names):
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name.removesuffix(FILE_SUFFIX) not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            wrong.append(f"{name}: no such setting" + (f"; {near[0]}?" if near else ""))
+    return wrong
+
+
+def _is_production(source: Mapping[str, str]) -> bool:
+    said = source.get(ENVIRONMENT, "") or DEVELOPMENT
+    if said not in (DEVELOPMENT, PRODUCTION):
+        raise ValueError(f"{ENVIRONMENT}: {said!r} is none of {DEVELOPMENT}, {PRODUCTION}")
+    return said == PRODUCTION
 
 
 def variable(field_name: str) -> str:
@@ -102,29 +163,51 @@ def _text(name: str, source: Mapping[str, str]) -> str:
 def load(settings: type[S], environ: Mapping[str, str] | None = None, **overrides: Any) -> S:
     """Return *settings* filled from the environment; *overrides* that are not None stand over it.
 
-    An empty variable counts as not set. Raises BadSettings naming every value that cannot be read, and whatever the
-    dataclass's own ``__post_init__`` finds (it raises ValueError).
+    An empty variable counts as not set. Raises BadSettings naming every variable that nobody knows, every value that
+    cannot be read, and whatever the dataclass's own ``__post_init__`` finds (it raises ValueError).
     """
     source = os.environ if environ is None else environ
+    wrong = _unknown(source, kinds_of(settings))
+    values: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+    missing: list[str] = []
+    try:
+        values = {**production_defaults(settings, source), **values}
+    except ValueError as error:
+        wrong.append(str(error))
     kinds = typing.get_type_hints(settings)
-    values: dict[str, Any] = {}
-    wrong: list[str] = []
     for field in dataclasses.fields(typing.cast(Any, settings)):
-        if overrides.get(field.name) is not None:
-            values[field.name] = overrides[field.name]
-            continue
+        name = variable(field.name)
         try:
-            if text := _text(variable(field.name), source):
-                values[field.name] = _parser(kinds[field.name])(text)
-                continue
+            if overrides.get(field.name) is None and (text := _text(name, source)):
+                values[field.name] = _PARSERS[_plain(kinds[field.name])](text)
         except ValueError as error:
-            wrong.append(f"{variable(field.name)}: {error}")
+            wrong.append(f"{name}: {error}")
             continue
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            wrong.append(f"{variable(field.name)}: not set ({field.metadata.get('help', 'required')})")
-    if not wrong:
+        if field.name not in values and field.default is field.default_factory is dataclasses.MISSING:
+            missing.append(f"{name}: not set ({field.metadata.get('help', 'required')})")
+    wrong += missing
+    if not missing:
         try:
-            return settings(**values)
+            made = settings(**values)
         except ValueError as error:
             wrong.append(str(error))
-    raise BadSettings("\n".join(wrong))
+    if wrong:
+        raise BadSettings("\n".join(wrong))
+    return made
+
+
+def production_defaults(settings: type[Any], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the fields of *settings* whose defaults are others in production, if this is; raises ValueError."""
+    if not _is_production(os.environ if environ is None else environ):
+        return {}
+    fields = dataclasses.fields(settings)
+    return {
+        field.name: field.metadata["production"] for field in fields if field.metadata.get("production") is not None
+    }
+
+
+def described(settings: Any) -> dict[str, Any]:
+    """Return what a service logs of its *settings* at its start: the environment, and what production made of it."""
+    changed = production_defaults(type(settings))
+    in_force = {name: getattr(settings, name) for name, value in changed.items() if getattr(settings, name) == value}
+    return {"env": os.environ.get(ENVIRONMENT, "") or DEVELOPMENT, "production_defaults": in_force}

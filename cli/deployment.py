@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import yaml
 
-from chassis.settings import load
+from chassis.settings import faults_of, load
 from cli.errors import Stop
 from cli.settings import Ports, as_variables
 
@@ -57,8 +57,18 @@ def _check(path: Path, deployment: Deployment) -> None:
     if unknown:
         known = ", ".join(field.removesuffix("_port") for field in Ports.__dataclass_fields__)
         raise Stop(f"{path}: ports: no such port: {', '.join(unknown)}", f"There are: {known}.")
+    _check_settings(path, deployment)
     names = [entry.model for entry in deployment.models]
     if len(set(names)) < len(names):
         raise Stop(f"{path}: a model is named twice", "Say `replicas: 2` for two servers of one model.")
     if sum(entry.replicas for entry in deployment.models) > MOST_MODEL_SERVERS:
         raise Stop(f"{path}: more than {MOST_MODEL_SERVERS} model servers", "One machine holds fewer: lower replicas.")
+
+
+def _check_settings(path: Path, deployment: Deployment) -> None:
+    """Raise Stop naming every setting of the file that no service knows, or cannot read."""
+    faults = faults_of(as_variables(deployment.settings))
+    for entry in deployment.models:
+        faults += [f"{entry.model}: {fault}" for fault in faults_of(as_variables(entry.settings))]
+    if faults:
+        raise Stop("\n".join([f"{path}: settings:", *faults]), "docs/settings.md lists what there is.")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chassis import logs
 from chassis.rpc_server import CannotBind
-from chassis.settings import BadSettings, load, parse_bytes
+from chassis.settings import BadSettings, described, load, parse_bytes
 from services.model_server.exits import CannotServe, Exit
 from services.model_server.replica import State
 from services.model_server.server import ModelServer
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str]) -> Exit:
         sys.stderr.write(f"{error}\n")
         return Exit.BAD_SETTINGS
     logs.configure("model_server", settings.log_level)
+    log.info("settings_read", **described(settings))
     try:
         server = ModelServer(settings)
         _drain_on_signals(server)

@@ -9,7 +9,7 @@ import sys
 from redis.exceptions import RedisError
 
 from chassis import logs, metrics
-from chassis.settings import BadSettings, load
+from chassis.settings import BadSettings, described, load
 from services.queue.connections import connect
 from services.queue.dispatcher import Dispatcher
 from services.queue.settings import Settings
@@ -35,6 +35,7 @@ def main() -> int:
         print(f"servoir dispatcher: {error}", file=sys.stderr)
         return 2
     logs.configure("queue", settings.log_level)
+    logs.logger().info("settings_read", **described(settings))
     try:
         with connect(settings.redis_url, most=1) as client:
             client.ping()

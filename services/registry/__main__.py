@@ -11,7 +11,7 @@ import threading
 from chassis import logs
 from chassis.errors import ServoirError
 from chassis.rpc_server import CannotBind
-from chassis.settings import BadSettings, load
+from chassis.settings import BadSettings, described, load
 from services.registry.server import RegistryServer
 from services.registry.settings import RegistrySettings
 
@@ -24,6 +24,7 @@ def main() -> int:
     try:
         settings = load(RegistrySettings)
         logs.configure("registry", settings.log_level)
+        logs.logger().info("settings_read", **described(settings))
         server = RegistryServer(settings)
         server.start()
     except BadSettings as error:

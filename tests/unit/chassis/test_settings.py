@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.settings import BadSettings, Bytes, load, parse_bytes, setting
+from chassis.settings import BadSettings, Bytes, described, faults_of, load, parse_bytes, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,3 +118,58 @@ def test_sizes_are_read_with_their_units(text: str, number: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a size"):
         parse_bytes(text)
+
+
+def test_variables_that_nobody_knows_are_named_with_what_was_meant() -> None:
+    environ = {"SERVOIR_LITERS": "2", "SERVOIR_REDIS_ULR": "redis://x", "SERVOIR_CUPS": "many", "PATH": "/bin"}
+
+    with pytest.raises(BadSettings) as wrong:
+        load(Kettle, environ)
+
+    lines = str(wrong.value).splitlines()
+    assert "SERVOIR_LITERS: no such setting; SERVOIR_LITRES?" in lines
+    assert "SERVOIR_REDIS_ULR: no such setting; SERVOIR_REDIS_URL?" in lines
+    assert any(line.startswith("SERVOIR_CUPS: ") for line in lines) and len(lines) == 3
+
+
+def test_settings_of_other_services_and_of_tests_may_stand_beside() -> None:
+    assert load(Kettle, {"SERVOIR_MAX_WATCHERS": "3", "SERVOIR_TEST_ANYTHING": "x"}) == Kettle()
+
+
+def test_what_makes_no_sense_is_named_with_what_cannot_be_read() -> None:
+    with pytest.raises(BadSettings) as wrong:
+        load(Kettle, {"SERVOIR_CUPS": "0", "SERVOIR_LITRES": "many"})
+
+    assert "SERVOIR_LITRES" in str(wrong.value) and "cups: at least 1" in str(wrong.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Door:
+    lock: str = setting("open", help="whether it needs a key", production="shut")
+    bell: bool = setting(True, help="whether it rings")
+
+
+def test_production_has_defaults_of_its_own_and_what_is_set_stands_over_them() -> None:
+    assert load(Door, {}).lock == load(Door, {"SERVOIR_ENV": "development"}).lock == "open"
+    assert load(Door, {"SERVOIR_ENV": "production"}) == Door(lock="shut", bell=True)
+    assert load(Door, {"SERVOIR_ENV": "production", "SERVOIR_LOCK": "open"}).lock == "open"
+    assert load(Door, {"SERVOIR_ENV": "production"}, lock="ajar").lock == "ajar"
+
+
+def test_another_environment_is_named() -> None:
+    with pytest.raises(BadSettings, match=r"SERVOIR_ENV: 'prod' is none of development, production"):
+        load(Door, {"SERVOIR_ENV": "prod"})
+
+
+def test_a_service_can_say_what_production_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert described(Door()) == {"env": "development", "production_defaults": {}}
+    monkeypatch.setenv("SERVOIR_ENV", "production")
+
+    assert described(load(Door)) == {"env": "production", "production_defaults": {"lock": "shut"}}
+    assert described(Door(lock="open")) == {"env": "production", "production_defaults": {}}
+
+
+def test_values_of_any_service_can_be_judged_without_it() -> None:
+    assert faults_of({"SERVOIR_GATEWAY_WORKERS": "4", "SERVOIR_QUEUE_MAX_BYTES": "1GiB"}) == []
+    wrong = faults_of({"SERVOIR_GATEWAY_WORKERS": "four", "SERVOIR_GATEWAY_WORKERZ": "4"})
+    assert len(wrong) == 2 and "SERVOIR_GATEWAY_WORKERS?" in wrong[0]

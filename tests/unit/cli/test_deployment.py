@@ -37,6 +37,9 @@ def test_an_entry_is_filled_with_defaults(tmp_path: Path) -> None:
         ("models: [{model: x}, {model: x}]", "named twice"),
         ("models: [{model: x, replicas: 60}, {model: y, replicas: 60}]", "more than 99"),
         ("models: []\nports: {htp: 80}", "no such port: htp"),
+        ("models: []\nsettings: {gateway_workerz: 2}", "SERVOIR_GATEWAY_WORKERZ: no such setting; .*WORKERS"),
+        ("models: []\nsettings: {gateway_workers: two, nonsense: 1}", "(?s)SERVOIR_NONSENSE.*SERVOIR_GATEWAY_WORKERS"),
+        ("models: [{model: x, settings: {tune_: off}}]", "x: SERVOIR_TUNE_: no such setting"),
         ("models: [", "servoir.yaml"),
     ],
 )
