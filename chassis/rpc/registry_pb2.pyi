@@ -42,14 +42,38 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class SetModelStatusRequest(_message.Message):
-    __slots__ = ("key", "status", "actor")
+    __slots__ = ("key", "status", "actor", "require", "on_set")
     KEY_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_FIELD_NUMBER: _ClassVar[int]
+    ON_SET_FIELD_NUMBER: _ClassVar[int]
     key: str
     status: str
     actor: str
-    def __init__(self, key: _Optional[str] = ..., status: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+    require: _containers.RepeatedScalarFieldContainer[str]
+    on_set: str
+    def __init__(self, key: _Optional[str] = ..., status: _Optional[str] = ..., actor: _Optional[str] = ..., require: _Optional[_Iterable[str]] = ..., on_set: _Optional[str] = ...) -> None: ...
+
+class CheckAcceptanceRequest(_message.Message):
+    __slots__ = ("key", "require", "on_set")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUIRE_FIELD_NUMBER: _ClassVar[int]
+    ON_SET_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    require: _containers.RepeatedScalarFieldContainer[str]
+    on_set: str
+    def __init__(self, key: _Optional[str] = ..., require: _Optional[_Iterable[str]] = ..., on_set: _Optional[str] = ...) -> None: ...
+
+class Acceptance(_message.Message):
+    __slots__ = ("report_id", "set_name", "met")
+    REPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    SET_NAME_FIELD_NUMBER: _ClassVar[int]
+    MET_FIELD_NUMBER: _ClassVar[int]
+    report_id: str
+    set_name: str
+    met: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, report_id: _Optional[str] = ..., set_name: _Optional[str] = ..., met: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WatchModelsRequest(_message.Message):
     __slots__ = ()
@@ -99,20 +123,77 @@ class ListHistoryResponse(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ...) -> None: ...
 
 class HistoryEntry(_message.Message):
-    __slots__ = ("key", "action", "actor", "at_ms", "before", "after")
+    __slots__ = ("key", "action", "actor", "at_ms", "before", "after", "detail")
     KEY_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     key: str
     action: str
     actor: str
     at_ms: int
     before: str
     after: str
-    def __init__(self, key: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., at_ms: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+    detail: str
+    def __init__(self, key: _Optional[str] = ..., action: _Optional[str] = ..., actor: _Optional[str] = ..., at_ms: _Optional[int] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Report(_message.Message):
+    __slots__ = ("id", "model_key", "kind", "set_name", "set_sha256", "figures", "made_at_ms", "actor", "document_json")
+    class FiguresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SET_NAME_FIELD_NUMBER: _ClassVar[int]
+    SET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_JSON_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    model_key: str
+    kind: str
+    set_name: str
+    set_sha256: str
+    figures: _containers.ScalarMap[str, float]
+    made_at_ms: int
+    actor: str
+    document_json: bytes
+    def __init__(self, id: _Optional[str] = ..., model_key: _Optional[str] = ..., kind: _Optional[str] = ..., set_name: _Optional[str] = ..., set_sha256: _Optional[str] = ..., figures: _Optional[_Mapping[str, float]] = ..., made_at_ms: _Optional[int] = ..., actor: _Optional[str] = ..., document_json: _Optional[bytes] = ...) -> None: ...
+
+class PutReportResponse(_message.Message):
+    __slots__ = ("stored",)
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    stored: bool
+    def __init__(self, stored: bool = ...) -> None: ...
+
+class GetReportRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ListReportsRequest(_message.Message):
+    __slots__ = ("model_key", "limit")
+    MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    model_key: str
+    limit: int
+    def __init__(self, model_key: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListReportsResponse(_message.Message):
+    __slots__ = ("reports",)
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
+    reports: _containers.RepeatedCompositeFieldContainer[Report]
+    def __init__(self, reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms", "metrics_address")

@@ -64,10 +64,30 @@ class RegistryStub(object):
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelResponse.FromString,
                 _registered_method=True)
+        self.CheckAcceptance = channel.unary_unary(
+                '/servoir.v1.Registry/CheckAcceptance',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.CheckAcceptanceRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.Acceptance.FromString,
+                _registered_method=True)
         self.ListHistory = channel.unary_unary(
                 '/servoir.v1.Registry/ListHistory',
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.FromString,
+                _registered_method=True)
+        self.PutReport = channel.unary_unary(
+                '/servoir.v1.Registry/PutReport',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.Report.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.PutReportResponse.FromString,
+                _registered_method=True)
+        self.GetReport = channel.unary_unary(
+                '/servoir.v1.Registry/GetReport',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.GetReportRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.Report.FromString,
+                _registered_method=True)
+        self.ListReports = channel.unary_unary(
+                '/servoir.v1.Registry/ListReports',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.ListReportsRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.ListReportsResponse.FromString,
                 _registered_method=True)
         self.Announce = channel.unary_unary(
                 '/servoir.v1.Registry/Announce',
@@ -172,8 +192,37 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAcceptance(self, request, context):
+        """Say what a release of a model would be accepted on; FAILED_PRECONDITION naming every demand that is not met.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHistory(self, request, context):
         """Who did what to a model, or to any, and when; newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutReport(self, request, context):
+        """-- reports --------------------------------------------------------------------------------
+        Keep a report on a model and link it from its modelinfo; the same id again is a no-op. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReport(self, request, context):
+        """NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReports(self, request, context):
+        """Reports without their documents, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,10 +340,30 @@ def add_RegistryServicer_to_server(servicer, server):
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.SetDefaultModelResponse.SerializeToString,
             ),
+            'CheckAcceptance': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAcceptance,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.CheckAcceptanceRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.Acceptance.SerializeToString,
+            ),
             'ListHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHistory,
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.SerializeToString,
+            ),
+            'PutReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutReport,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.Report.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.PutReportResponse.SerializeToString,
+            ),
+            'GetReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReport,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.GetReportRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.Report.SerializeToString,
+            ),
+            'ListReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReports,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.ListReportsRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.ListReportsResponse.SerializeToString,
             ),
             'Announce': grpc.unary_unary_rpc_method_handler(
                     servicer.Announce,
@@ -525,6 +594,33 @@ class Registry(object):
             _registered_method=True)
 
     @staticmethod
+    def CheckAcceptance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/CheckAcceptance',
+            chassis_dot_rpc_dot_registry__pb2.CheckAcceptanceRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.Acceptance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListHistory(request,
             target,
             options=(),
@@ -541,6 +637,87 @@ class Registry(object):
             '/servoir.v1.Registry/ListHistory',
             chassis_dot_rpc_dot_registry__pb2.ListHistoryRequest.SerializeToString,
             chassis_dot_rpc_dot_registry__pb2.ListHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/PutReport',
+            chassis_dot_rpc_dot_registry__pb2.Report.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.PutReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/GetReport',
+            chassis_dot_rpc_dot_registry__pb2.GetReportRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/ListReports',
+            chassis_dot_rpc_dot_registry__pb2.ListReportsRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.ListReportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import grpc
 import msgspec
@@ -31,6 +31,7 @@ from services.registry.modelinfo import (
     read_modelinfo,
     write_modelinfo,
 )
+from services.registry.report import Report, read_report, report_message
 from services.registry.usage import LATENCY_BOUNDS_S, percentile_s
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ModelKey",
     "Modelinfo",
     "RegistryClient",
+    "Report",
     "Terms",
     "follow_leases",
     "modelinfo_json",
@@ -92,9 +94,15 @@ class RegistryClient:
             answer = self._stub.ListModels(request, timeout=self._timeout_s)
         return [parse_modelinfo(model.modelinfo_json) for model in answer.models]
 
-    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
-        """Release or retire a model; the status that it has already is a no-op. Raises WrongState, NotFound."""
-        request = pb.SetModelStatusRequest(key=key, status=status, actor=actor)
+    def set_status(
+        self, key: str, status: str, *, actor: str, require: Sequence[str] = (), on_set: str = ""
+    ) -> Modelinfo:
+        """Release or retire a model; the status that it has already is a no-op. Raises WrongState, NotFound.
+
+        A release may *require* figures of its newest report (``mAP>=0.20``), on the labelled set *on_set* where there
+        are reports on several; what it was accepted on goes into its history.
+        """
+        request = pb.SetModelStatusRequest(key=key, status=status, actor=actor, require=require, on_set=on_set)
         with told():
             return parse_modelinfo(self._stub.SetModelStatus(request, timeout=self._timeout_s).modelinfo_json)
 
@@ -114,6 +122,29 @@ class RegistryClient:
         with told():
             answer = self._stub.ListHistory(pb.ListHistoryRequest(key=key, limit=limit), timeout=self._timeout_s)
         return list(answer.entries)
+
+    def acceptance(self, key: str, require: Sequence[str], *, on_set: str = "") -> pb.Acceptance:
+        """Return what a release would be accepted on; raises WrongState naming every demand that is not met."""
+        request = pb.CheckAcceptanceRequest(key=key, require=require, on_set=on_set)
+        with told():
+            answer: pb.Acceptance = self._stub.CheckAcceptance(request, timeout=self._timeout_s)
+        return answer
+
+    def put_report(self, report: Report) -> bool:
+        """Keep a report and link it from its model; False where it is there already. Raises NotFound, BadRequest."""
+        with told():
+            return bool(self._stub.PutReport(report_message(report), timeout=self._timeout_s).stored)
+
+    def report(self, id: str) -> Report:
+        """Return a report with its document; raises NotFound."""
+        with told():
+            return read_report(self._stub.GetReport(pb.GetReportRequest(id=id), timeout=self._timeout_s))
+
+    def reports(self, model_key: str = "", *, limit: int = 100) -> list[Report]:
+        """Return the reports on the model of a full key, or on all, without their documents, newest first."""
+        request = pb.ListReportsRequest(model_key=model_key, limit=limit)
+        with told():
+            return [read_report(it) for it in self._stub.ListReports(request, timeout=self._timeout_s).reports]
 
     def record_usage(self, batch_id: str, records: Iterable[pb.UsageRecord]) -> bool:
         """Store a batch once, durably; return False where this batch was there already."""

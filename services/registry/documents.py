@@ -57,10 +57,13 @@ def known_key(document: Document) -> KnownKey | None:
         return None
 
 
-def history_entry(key: str, action: str, actor: str, *, before: str = "", after: str = "") -> Document:
+def history_entry(
+    key: str, action: str, actor: str, *, before: str = "", after: str = "", detail: str = ""
+) -> Document:
     """Return an entry of the history, of now."""
     at_ms = int(time.time() * 1000)
-    return {"key": key, "action": action, "actor": actor, "at_ms": at_ms, "before": before, "after": after}
+    told = {"before": before, "after": after, "detail": detail}
+    return {"key": key, "action": action, "actor": actor, "at_ms": at_ms, **told}
 
 
 def lease_document(stored: StoredLease) -> Document:

@@ -37,7 +37,8 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Modelinfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model's description. Make one from a document with ``parse_modelinfo``, which checks every field.
 
-    ``memory_cap_bytes``, ``max_batch_size`` and ``deadline_s`` of 0 leave the choice to the deployment.
+    ``memory_cap_bytes``, ``max_batch_size`` and ``deadline_s`` of 0 leave the choice to the deployment. ``reports`` are
+    the ids of its newest reports, oldest first: the registry keeps them, a publisher does not.
     """
 
     org_name: str
@@ -61,6 +62,7 @@ class Modelinfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     created_on: str = ""
     description: str = ""
     status: str = "published"
+    reports: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -71,15 +71,15 @@ class Models:
         self._reload_if_there()
         return kept
 
-    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
-        """Release or retire a model; raises BadRequest, NotFound, WrongState."""
+    def set_status(self, key: str, status: str, *, actor: str, detail: str = "") -> Modelinfo:
+        """Release or retire a model, *detail* in its history; raises BadRequest, NotFound, WrongState."""
         if status not in STATUSES_BEFORE:
             raise BadRequest(f"status: {status[:64]!r} is none of {', '.join(STATUSES_BEFORE)}")
         model = self.find(key)
         tasks = [task for task, default in self.feed.value.defaults.items() if default == model.key]
         if status == "retired" and tasks:
             raise WrongState(f"{model.key} is the default for {', '.join(tasks)}: name another default first")
-        moved = self._store.set_status(model.key, status, actor=actor)
+        moved = self._store.set_status(model.key, status, actor=actor, detail=detail)
         log.info("model_status_set", model_key=model.key, status=status, actor=actor)
         self._reload_if_there()
         return moved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import grpc
@@ -13,6 +13,7 @@ from chassis import metrics
 from chassis.errors import BadRequest, TooBusy
 from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
+from services.registry.acceptance import Accepted, accept, parse_demand
 from services.registry.api_key_book import ApiKeyBook
 from services.registry.api_keys import ApiKey, parse_terms
 from services.registry.feed import Feed
@@ -22,6 +23,8 @@ from services.registry.lease_book import LeaseBook
 from services.registry.leases import check_lease
 from services.registry.modelinfo import Modelinfo, modelinfo_json, parse_modelinfo
 from services.registry.models import Models, Snapshot
+from services.registry.report import read_report, report_message
+from services.registry.reports import Reports
 from services.registry.store import Store
 from services.registry.usage import check_batch, parse_groups, usage_document, usage_pipeline, usage_rows
 
@@ -45,6 +48,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         max_watchers: int,
     ) -> None:
         self._store = store
+        self._reports = Reports(store)
         self._models = models
         self._leases = leases
         self._keys = keys
@@ -55,7 +59,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
 
     def PublishModel(self, request: pb.PublishModelRequest, context: grpc.ServicerContext) -> pb.Model:
         """Store a new model; whatever its document says, it starts as published."""
-        modelinfo = msgspec.structs.replace(parse_modelinfo(request.modelinfo_json), status="published")
+        modelinfo = msgspec.structs.replace(parse_modelinfo(request.modelinfo_json), status="published", reports=())
         return _model(self._models.publish(modelinfo, actor=_actor(request.actor)))
 
     def GetModel(self, request: pb.GetModelRequest, context: grpc.ServicerContext) -> pb.Model:
@@ -68,8 +72,24 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         return pb.ListModelsResponse(models=map(_model, models))
 
     def SetModelStatus(self, request: pb.SetModelStatusRequest, context: grpc.ServicerContext) -> pb.Model:
-        """Release or retire a model."""
-        return _model(self._models.set_status(request.key, request.status, actor=_actor(request.actor)))
+        """Release or retire a model; a release may demand figures of its report, and its history says which."""
+        detail = "no report demanded" if request.status == "released" else ""
+        if request.require or request.on_set:
+            if request.status != "released":
+                raise BadRequest("require: only a release can demand a report")
+            detail = str(self._accept(request.key, request.require, request.on_set))
+        moved = self._models.set_status(request.key, request.status, actor=_actor(request.actor), detail=detail)
+        return _model(moved)
+
+    def CheckAcceptance(self, request: pb.CheckAcceptanceRequest, context: grpc.ServicerContext) -> pb.Acceptance:
+        """Say what a release would be accepted on."""
+        accepted = self._accept(request.key, request.require, request.on_set)
+        return pb.Acceptance(report_id=accepted.report_id, set_name=accepted.set_name, met=accepted.met)
+
+    def _accept(self, key: str, require: Iterable[str], on_set: str) -> Accepted:
+        demands = [parse_demand(text) for text in require]
+        model = self._models.find(key)
+        return accept(model.key, self._reports.judged(model.key), demands, on_set=on_set)
 
     def SetDefaultModel(
         self, request: pb.SetDefaultModelRequest, context: grpc.ServicerContext
@@ -87,6 +107,22 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     def WatchModels(self, request: pb.WatchModelsRequest, context: grpc.ServicerContext) -> Iterator[pb.ModelsSnapshot]:
         """Give all models, and again after each change."""
         return map(_snapshot, self._watch(self._models.feed, context))
+
+    # -- reports ----------------------------------------------------------------------------------------------------
+
+    def PutReport(self, request: pb.Report, context: grpc.ServicerContext) -> pb.PutReportResponse:
+        """Keep a report once."""
+        report = msgspec.structs.replace(read_report(request), actor=_actor(request.actor))
+        return pb.PutReportResponse(stored=self._reports.put(report))
+
+    def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.Report:
+        """Return a report."""
+        return report_message(self._reports.find(request.id))
+
+    def ListReports(self, request: pb.ListReportsRequest, context: grpc.ServicerContext) -> pb.ListReportsResponse:
+        """Return reports, newest first."""
+        limit = min(request.limit or 100, _MOST_HISTORY)
+        return pb.ListReportsResponse(reports=map(report_message, self._reports.select(request.model_key, limit)))
 
     # -- leases -----------------------------------------------------------------------------------------------------
 

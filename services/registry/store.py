@@ -3,7 +3,8 @@
     collection      a document                                                   indexes besides _id
     models          _id key; the modelinfo's fields                              (read whole into memory)
     defaults        _id task; key                                                (read whole into memory)
-    history         key, action, actor, at_ms, before, after                     _HISTORY_INDEXES
+    history         key, action, actor, at_ms, before, after, detail             _HISTORY_INDEXES
+    reports         _id report id; services/registry/report.py                   _REPORT_INDEXES
     leases          _id instance; lease (protobuf), by (process), renewal,       renewed_at, forgotten after an hour
                     renewed_at
     api_keys        _id key id; key (its fields), hashes (sha256, until_ms),     (read whole into memory)
@@ -67,6 +68,7 @@ _HISTORY_INDEXES = [
     IndexModel([("key", 1), ("at_ms", -1), ("_id", -1)]),
     IndexModel([("at_ms", -1), ("_id", -1)]),
 ]
+_REPORT_INDEXES = [IndexModel([("model_key", 1), ("made_at_ms", -1)])]
 _LEASE_INDEXES = [IndexModel([("renewed_at", 1)], expireAfterSeconds=_FORGET_LEASES_S)]
 _USAGE_INDEXES = [
     IndexModel([("records.answered_at_ms", 1)]),
@@ -126,7 +128,7 @@ class Store:
             )
         except (InvalidURI, ConfigurationError, ValueError) as error:
             raise BadSettings(f"SERVOIR_MONGO_URL: {self._shown} is not a MongoDB URL") from error
-        self._db = self._client.get_database(database, write_concern=WriteConcern("majority", j=True))
+        self.db = self._client.get_database(database, write_concern=WriteConcern("majority", j=True))
 
     def open(self) -> None:
         """Reach MongoDB and make the indexes; raises Unavailable saying where it was looked for, and what to do."""
@@ -136,13 +138,14 @@ class Store:
                     f"MongoDB at {self._shown} is not a replica set, which the registry needs "
                     "(a set of one will do): start mongod with --replSet, and call rs.initiate()"
                 )
-            self._db.history.create_indexes(_HISTORY_INDEXES)
-            self._db.leases.create_indexes(_LEASE_INDEXES)
-            self._db.usage_batches.create_indexes(_USAGE_INDEXES)
+            self.db.history.create_indexes(_HISTORY_INDEXES)
+            self.db.reports.create_indexes(_REPORT_INDEXES)
+            self.db.leases.create_indexes(_LEASE_INDEXES)
+            self.db.usage_batches.create_indexes(_USAGE_INDEXES)
         except OperationFailure as error:
             raise Unavailable(
                 f"MongoDB at {self._shown} refuses us: check the user, the password and the user's rights "
-                f"(readWrite on {self._db.name}) in SERVOIR_MONGO_URL (code {error.code})"
+                f"(readWrite on {self.db.name}) in SERVOIR_MONGO_URL (code {error.code})"
             ) from error
         except PyMongoError as error:
             raise Unavailable(
@@ -158,74 +161,74 @@ class Store:
 
     def models(self) -> list[Modelinfo]:
         """Return all models that can be read."""
-        with self._asked("models"):
-            return parse_understood(map(model_fields, self._db.models.find()))
+        with self.asked("models"):
+            return parse_understood(map(model_fields, self.db.models.find()))
 
     def defaults(self) -> dict[str, str]:
         """Return the default key of each task that has one."""
-        with self._asked("defaults"):
-            return {document["_id"]: document["key"] for document in self._db.defaults.find()}
+        with self.asked("defaults"):
+            return {document["_id"]: document["key"] for document in self.db.defaults.find()}
 
     def publish(self, modelinfo: Modelinfo, *, actor: str) -> tuple[Modelinfo, bool]:
-        """Store a model; return it and whether it is new: one that is the same in all but its status stays as it is.
+        """Store a model; return it and whether it is new: one that is the same, status and reports apart, stays.
 
         Raises Conflict where another is there.
         """
-        with self._asked("publish"):
+        with self.asked("publish"):
             try:
-                self._with_history(
-                    lambda session: self._db.models.insert_one(model_document(modelinfo), session=session),
+                self.with_history(
+                    lambda session: self.db.models.insert_one(model_document(modelinfo), session=session),
                     history_entry(modelinfo.key, "publish", actor, after=modelinfo.status),
                 )
                 return modelinfo, True
             except DuplicateKeyError:
                 kept = self._model(modelinfo.key)
-        if msgspec.structs.replace(kept, status=modelinfo.status) != modelinfo:
+        if msgspec.structs.replace(kept, status=modelinfo.status, reports=modelinfo.reports) != modelinfo:
             raise Conflict(f"{modelinfo.key} is there already, with another description or other files")
         return kept, False
 
-    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
-        """Move a model to *status* and return it; raises WrongState where that is no move, and NotFound."""
-        with self._asked("status"):
+    def set_status(self, key: str, status: str, *, actor: str, detail: str = "") -> Modelinfo:
+        """Move a model to *status* and return it, *detail* in its history; raises WrongState (no such move), NotFound."""
+        with self.asked("status"):
             kept = self._model(key)
             if kept.status == status:
                 return kept
             if kept.status not in STATUSES_BEFORE[status]:
                 raise WrongState(f"{key} is {kept.status}: it cannot become {status}")
-            self._with_history(
+            self.with_history(
                 lambda session: self._move(session, kept, status),
-                history_entry(key, "status", actor, before=kept.status, after=status),
+                history_entry(key, "status", actor, before=kept.status, after=status, detail=detail),
             )
         return msgspec.structs.replace(kept, status=status)
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
         """Let *key* answer *task*; an empty key clears it."""
 
-        with self._asked("default"):
-            before = (self._db.defaults.find_one({"_id": task}) or {}).get("key", "")
+        with self.asked("default"):
+            before = (self.db.defaults.find_one({"_id": task}) or {}).get("key", "")
             if before == key:
                 return
             if key:
                 entry = history_entry(key, "default", actor, before=before, after=task)
             else:
                 entry = history_entry(before, "no default", actor, before=before, after=task)
-            self._with_history(lambda session: self._put_default(session, task, key), entry)
+            self.with_history(lambda session: self._put_default(session, task, key), entry)
 
     def history(self, key: str, limit: int) -> list[Document]:
         """Return the newest *limit* entries, of one model or (empty *key*) of all, newest first."""
         order = [("at_ms", -1), ("_id", -1)]
-        with self._asked("history"):
-            return list(self._db.history.find({"key": key} if key else {}, {"_id": 0}).sort(order).limit(limit))
+        with self.asked("history"):
+            return list(self.db.history.find({"key": key} if key else {}, {"_id": 0}).sort(order).limit(limit))
 
     def _model(self, key: str) -> Modelinfo:
-        document = self._db.models.find_one({"_id": key})
+        document = self.db.models.find_one({"_id": key})
         if document is None:
             raise NotFound(f"no such model: {key}")
         return parse_modelinfo(model_fields(document))
 
     def _move(self, session: ClientSession, kept: Modelinfo, status: str) -> None:
         """Move a model, unless another has moved it since it was read."""
-        moved = self._db.models.update_one(
+        moved = self.db.models.update_one(
             {"_id": kept.key, "status": kept.status}, {"$set": {"status": status}}, session=session
         )
         if not moved.modified_count:
@@ -233,16 +236,16 @@ class Store:
 
     def _put_default(self, session: ClientSession, task: str, key: str) -> None:
         if key:
-            self._db.defaults.replace_one({"_id": task}, {"key": key}, upsert=True, session=session)
+            self.db.defaults.replace_one({"_id": task}, {"key": key}, upsert=True, session=session)
         else:
-            self._db.defaults.delete_one({"_id": task}, session=session)
+            self.db.defaults.delete_one({"_id": task}, session=session)
 
-    def _with_history(self, write: Callable[[ClientSession], T], entry: Document) -> T:
+    def with_history(self, write: Callable[[ClientSession], T], entry: Document) -> T:
         """Do *write* and keep *entry*, both or neither."""
 
         def both(session: ClientSession) -> T:
             done = write(session)
-            self._db.history.insert_one(dict(entry), session=session)
+            self.db.history.insert_one(dict(entry), session=session)
             return done
 
         with self._client.start_session() as session:
@@ -252,64 +255,64 @@ class Store:
 
     def leases(self) -> list[StoredLease]:
         """Return all stored leases."""
-        with self._asked("leases"):
-            return [stored_lease(document) for document in self._db.leases.find()]
+        with self.asked("leases"):
+            return [stored_lease(document) for document in self.db.leases.find()]
 
     def has_lease(self, instance_id: str) -> bool:
         """Say whether a lease of this instance is stored."""
-        with self._asked("leases"):
-            return self._db.leases.find_one({"_id": instance_id}, {"_id": 1}) is not None
+        with self.asked("leases"):
+            return self.db.leases.find_one({"_id": instance_id}, {"_id": 1}) is not None
 
     def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
         """Store leases, and delete others: *expired* ones (instance to renewal) unless renewed elsewhere since."""
         writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, lease_document(it), upsert=True) for it in kept]
         writes += [DeleteOne({"_id": instance_id}) for instance_id in withdrawn]
         writes += [DeleteOne({"_id": instance_id, "renewal": renewal}) for instance_id, renewal in expired.items()]
-        with self._asked("leases"):
-            self._db.leases.bulk_write(writes)
+        with self.asked("leases"):
+            self.db.leases.bulk_write(writes)
 
     # -- API keys ---------------------------------------------------------------------------------------------------
 
     def api_keys(self) -> list[KnownKey]:
         """Return all keys that can be read."""
-        with self._asked("API keys"):
-            return [known for document in self._db.api_keys.find() if (known := known_key(document))]
+        with self.asked("API keys"):
+            return [known for document in self.db.api_keys.find() if (known := known_key(document))]
 
     def api_key(self, id: str) -> KnownKey | None:
         """Return one key."""
-        with self._asked("API keys"):
-            document = self._db.api_keys.find_one({"_id": id})
+        with self.asked("API keys"):
+            document = self.db.api_keys.find_one({"_id": id})
         return known_key(document) if document else None
 
     def put_api_key(self, known: KnownKey, entry: Document) -> None:
         """Store a key over the version before it, with its history; raises WrongState where another is there."""
-        with self._asked("API keys"):
-            self._with_history(lambda session: self._put_key(session, known), entry)
+        with self.asked("API keys"):
+            self.with_history(lambda session: self._put_key(session, known), entry)
 
     def _put_key(self, session: ClientSession, known: KnownKey) -> None:
         document = api_key_document(known)
         if known.version == 1:
-            self._db.api_keys.insert_one(document, session=session)
+            self.db.api_keys.insert_one(document, session=session)
             return
         before = {"_id": known.key.id, "version": known.version - 1}
-        if not self._db.api_keys.replace_one(before, document, session=session).matched_count:
+        if not self.db.api_keys.replace_one(before, document, session=session).matched_count:
             raise WrongState(f"the API key {known.key.id} was changed by another just now")
 
     # -- usage ------------------------------------------------------------------------------------------------------
 
     def record_usage(self, batch_id: str, records: Sequence[Document]) -> bool:
         """Store a batch; return False where one with this id is there already, which stays as it is."""
-        with self._asked("usage"):
+        with self.asked("usage"):
             try:
-                self._db.usage_batches.insert_one({"_id": batch_id, "records": list(records)})
+                self.db.usage_batches.insert_one({"_id": batch_id, "records": list(records)})
             except DuplicateKeyError:
                 return False
         return True
 
     def sum_usage(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         """Return what an aggregation of the batches gives (services/registry/usage.py has it)."""
-        with self._asked("usage", timeout_s=_SUM_TIMEOUT_S):
-            return list(self._db.usage_batches.aggregate(list(pipeline), allowDiskUse=True))
+        with self.asked("usage", timeout_s=_SUM_TIMEOUT_S):
+            return list(self.db.usage_batches.aggregate(list(pipeline), allowDiskUse=True))
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
@@ -318,14 +321,14 @@ class Store:
         """Follow what any process changes from now on; raises Unavailable."""
         watched = [{"$match": {"ns.coll": {"$in": ["models", "defaults", "leases", "api_keys"]}}}]
         try:
-            stream = self._db.watch(watched, max_await_time_ms=_CHANGES_WAIT_MS)
+            stream = self.db.watch(watched, max_await_time_ms=_CHANGES_WAIT_MS)
         except PyMongoError as error:
             raise Unavailable("changes: MongoDB is away") from error
         with stream:
             yield Changes(stream)
 
     @contextmanager
-    def _asked(self, what: str, *, timeout_s: float = _CALL_TIMEOUT_S) -> Iterator[None]:
+    def asked(self, what: str, *, timeout_s: float = _CALL_TIMEOUT_S) -> Iterator[None]:
         """Raise what MongoDB's driver fails with inside as one of our errors."""
         if not self.there:
             raise Unavailable(f"{what}: MongoDB is away", retry_after_s=1.0)
