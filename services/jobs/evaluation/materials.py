@@ -1,0 +1,57 @@
+"""A labelled set as files on the disk: a folder or file as it is, an archive unpacked into the job's folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from services.jobs.archives import contents, is_archive, members
+from services.jobs.context import Context, Failed
+
+
+def materials(context: Context, source: str) -> Path:
+    """Return the folder or annotation file that *source* means; raises Failed, and what ``context.source`` raises."""
+    path = context.source(source)
+    if path.is_dir():
+        files = [one for one in path.iterdir() if one.is_file()]
+        if len(files) == 1 and is_archive(files[0].name):
+            path = files[0]
+    return _unpacked(context, path) if path.is_file() and is_archive(path.name) else path
+
+
+def _unpacked(context: Context, archive: Path) -> Path:
+    """Unpack *archive*, once, and return the folder; where it holds just one folder, that one."""
+    target, draft = context.folder / "unpacked" / _stem(archive), context.folder / "unpacking"
+    if not target.exists():
+        shutil.rmtree(draft, ignore_errors=True)
+        _unpack(context, archive, draft)
+        target.parent.mkdir(exist_ok=True)
+        draft.rename(target)
+    inside = list(target.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
+
+
+def _unpack(context: Context, archive: Path, target: Path) -> None:
+    limit = context.limits.unpacked_bytes
+    listed = [(place, _safe(name)) for place, name in members(archive, max_bytes=limit)]
+    wanted = [(place, name) for place, name in listed if name is not None]
+    target.mkdir()
+    whole = contents(archive, (place for place, _ in wanted), max_bytes=limit)
+    for (_, name), content in zip(wanted, whole, strict=False):
+        context.check()
+        if content is None:
+            raise Failed(f"{archive.name}: {name} cannot be read")
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _safe(name: str) -> str | None:
+    """Return a member's name as a path below a folder; None for one that would leave it, and for hidden files."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    fine = path.parts and not path.is_absolute() and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.as_posix() if fine and "\0" not in name else None
+
+
+def _stem(archive: Path) -> str:
+    return archive.name.split(".")[0] or "set"

@@ -1,0 +1,56 @@
+"""Labelled sets of whole pictures: a folder for each class, or a CSV file of names and labels."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from services.jobs.evaluation.labelled_set import Faults, LabelledSet, Picture
+from services.jobs.evaluation.pictures import PictureFinder, picture_files, size_of
+
+FOLDERS, CSV = "folders", "csv"
+_HEADERS = ("filename", "file", "image", "name", "path")
+
+
+def is_folders(folder: Path) -> bool:
+    """Say whether *folder* has folders with pictures, and none itself."""
+    own = [path for path in picture_files(folder) if path.parent == folder]
+    return not own and any(path.parent.parent == folder for path in picture_files(folder))
+
+
+def read_folders(folder: Path, name: str) -> LabelledSet:
+    """Return the set whose labels are the names of its folders; raises BadRequest naming every fault."""
+    faults, listed = Faults(), []
+    for path in picture_files(folder):
+        try:
+            width, height = size_of(path)
+        except OSError:
+            faults.add(path.relative_to(folder).as_posix(), "cannot be read as a picture")
+            continue
+        relative = path.relative_to(folder)
+        if len(relative.parts) < 2:
+            faults.add(relative.as_posix(), "lies in no class's folder")
+            continue
+        listed.append(Picture(relative.as_posix(), path, width, height, classes=(relative.parts[0],)))
+    faults.check()
+    labels = sorted({label for picture in listed for label in picture.classes})
+    return LabelledSet(name, FOLDERS, tuple(labels), tuple(listed))
+
+
+def read_csv(file: Path, name: str, pictures: Path) -> LabelledSet:
+    """Return the set of lines ``file,label[,label …]``, any of which is right; raises BadRequest naming every fault."""
+    faults, finder, listed = Faults(), PictureFinder(pictures), []
+    with file.open(newline="", encoding="utf-8-sig") as text:
+        rows = [(at, [cell.strip() for cell in row if cell.strip()]) for at, row in enumerate(csv.reader(text), 1)]
+    for at, row in rows:
+        if not row or (at == 1 and row[0].lower() in _HEADERS):
+            continue
+        if len(row) < 2:
+            faults.add(f"{file.name}:{at}", "no label behind the picture's name")
+            continue
+        found = finder.measured(row[0], faults)
+        if found is not None:
+            listed.append(Picture(row[0], *found, classes=tuple(row[1:])))
+    faults.check()
+    labels = sorted({label for picture in listed for label in picture.classes})
+    return LabelledSet(name, CSV, tuple(labels), tuple(listed))

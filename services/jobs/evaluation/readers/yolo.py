@@ -1,0 +1,98 @@
+"""Labelled sets as YOLO's text files: a line ``class x y width height`` for each thing, as shares of the picture.
+
+A line of more numbers is a polygon: ``class x y x y …``. The classes' names come from ``data.yaml``, ``classes.txt`` or
+``obj.names`` beside the labels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chassis.errors import BadRequest
+from services.jobs.evaluation.labelled_set import (
+    Faults,
+    LabelledSet,
+    Picture,
+    Truth,
+    box_fault,
+    polygon_area,
+    polygon_box,
+)
+from services.jobs.evaluation.pictures import picture_files, size_of
+
+FORMAT = "yolo"
+_NAMES = ("classes.txt", "obj.names", "labels.txt")
+
+
+def is_yolo(folder: Path) -> bool:
+    """Say whether *folder* holds labels of YOLO."""
+    return _names_file(folder) is not None and any(path.name not in _NAMES for path in folder.rglob("*.txt"))
+
+
+def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
+    """Return the set; raises BadRequest naming every fault. A picture without a file of labels shows nothing."""
+    faults, labels = Faults(), _labels(folder)
+    files = {path.stem: path for path in sorted(folder.rglob("*.txt")) if path.name not in _NAMES}
+    listed = []
+    for path in picture_files(pictures):
+        try:
+            width, height = size_of(path)
+        except OSError:
+            faults.add(path.name, "cannot be read as a picture")
+            continue
+        lines = files[path.stem].read_text().splitlines() if path.stem in files else []
+        truths = [
+            _truth(line, labels, (width, height), f"{path.stem}.txt:{at + 1}", faults)
+            for at, line in enumerate(lines)
+            if line.strip()
+        ]
+        listed.append(Picture(path.name, path, width, height, tuple(truth for truth in truths if truth)))
+    faults.check()
+    return LabelledSet(name, FORMAT, labels, tuple(listed))
+
+
+def _names_file(folder: Path) -> Path | None:
+    for place in (folder, folder.parent):
+        for name in ("data.yaml", "dataset.yaml", *_NAMES):
+            if (place / name).is_file():
+                return place / name
+    return None
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    path = _names_file(folder)
+    if path is None:
+        raise BadRequest("a YOLO set needs the names of its classes: data.yaml or classes.txt beside its labels")
+    if path.suffix == ".yaml":
+        names: Any = (yaml.safe_load(path.read_text()) or {}).get("names") or []
+        return tuple(str(name) for name in (names.values() if isinstance(names, dict) else names))
+    return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+
+
+def _truth(line: str, labels: tuple[str, ...], size: tuple[int, int], where: str, faults: Faults) -> Truth | None:
+    width, height = size
+    try:
+        number, *shares = line.split()
+        at, values = int(number), [float(share) for share in shares]
+    except ValueError:
+        faults.add(where, "not a line of numbers")
+        return None
+    if not 0 <= at < len(labels):
+        faults.add(where, f"class {at}, but there are {len(labels)} names")
+        return None
+    if len(values) == 4:
+        across, down = values[2] * width, values[3] * height
+        box, polygons = (values[0] * width - across / 2, values[1] * height - down / 2, across, down), ()
+    elif len(values) >= 6 and len(values) % 2 == 0:
+        outline = tuple(value * (height if place % 2 else width) for place, value in enumerate(values))
+        box, polygons = polygon_box((outline,)), (outline,)
+    else:
+        faults.add(where, f"{len(values)} numbers behind the class: 4 are a box, an even number from 6 on a polygon")
+        return None
+    if fault := box_fault(box, width, height):
+        faults.add(where, fault)
+        return None
+    return Truth(labels[at], box, polygon_area(polygons) or box[2] * box[3], polygons)
