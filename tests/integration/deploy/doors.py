@@ -1,0 +1,54 @@
+"""The real nginx with a front door of ours, for tests."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from embedded import Missing, nginx
+from embedded.front_door import FrontDoor, Tls
+from tests.parts import Server, absent, free_port
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost that nobody signed; return it and its key."""
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(chain), "-subj", "/CN=localhost", "-days", "2"]
+    subprocess.run(command, check=True, capture_output=True)
+    return chain, key
+
+
+def tls(folder: Path) -> Tls:
+    """Return HTTPS on a free port with a certificate of its own."""
+    port = free_port()
+    chain, key = certificate(folder)
+    return Tls(f"127.0.0.1:{port}", chain, key, public_port=port)
+
+
+class Door:
+    """A running nginx; *options* are FrontDoor's."""
+
+    def __init__(self, folder: Path, *gateways: str, **options: object) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.address}"
+        self.folder = folder / "nginx"
+        self.door = FrontDoor(self.folder, http_address=self.address, gateways=gateways, **options)  # type: ignore[arg-type]
+        self.log = folder / "nginx.log"
+        try:
+            self.configuration = nginx.write_door(self.door)
+            command = nginx.command(self.configuration)
+        except Missing as missing:
+            absent(str(missing))
+        self.server = Server(command, self._answers, self.log)
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(httpx.get(f"{self.url}/metrics").status_code)
+        except httpx.HTTPError:
+            return False
