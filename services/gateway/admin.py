@@ -8,13 +8,20 @@ from flask import Blueprint, Response, request
 from chassis.errors import BadRequest, UnsupportedMedia
 from services.gateway.api_keys import caller, require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, Nothing, operation
+from services.gateway.operations import ADMIN, CHANGES, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import TASKS, Modelinfo, parse_modelinfo
 
 v3 = Blueprint("admin", __name__, url_prefix=V3)
 _STATUS = {"release": "released", "retire": "retired"}
+
+
+class Demands(msgspec.Struct, forbid_unknown_fields=True):
+    """What a release must be accepted on: figures of its newest report, ``mAP>=0.20``, on the labelled set *on*."""
+
+    require: tuple[str, ...] = ()
+    on: str = ""
 
 
 class Default(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,10 +59,19 @@ def publish() -> Response:
 
 
 @v3.post("/models/<key>/<any(release, retire):move>")
-@operation("Changes", Modelinfo, problems=CHANGES, takes=Nothing, query=(ADMIN,))
+@operation("Changes", Modelinfo, problems=CHANGES, takes=Demands, query=(ADMIN,))
 def set_status(key: str, move: str) -> Response:
-    """Release a model, so that its problem's short key finds it, or retire it, so that nothing does."""
-    return json_response(parts().registry.set_status(key, _STATUS[move], actor=require_change()))
+    """Release a model, so that its problem's short key finds it, or retire it, so that nothing does.
+
+    A release may demand figures of the model's report: it is refused with 409 where they are not there.
+    """
+    actor = require_change()
+    try:
+        told = msgspec.json.decode(request.get_data() or b"{}", type=Demands)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequest('send {}, or {"require": ["mAP>=0.20"], "on": "<labelled set>"}') from error
+    demands = {"require": told.require, "on_set": told.on} if told.require or told.on else {}
+    return json_response(parts().registry.set_status(key, _STATUS[move], actor=actor, **demands))
 
 
 @v3.put("/defaults/<task>")
