@@ -116,7 +116,7 @@ def _results(labelled: LabelledSet, found: Mapping[str, Sequence[Found]], kind: 
         for thing in found.get(picture.name, ()):
             if thing.label not in ids or (kind == "segm" and len(thing.points) < 6):
                 continue
-            told = {"image_id": at, "category_id": ids[thing.label], "score": thing.score}
+            told: dict[str, Any] = {"image_id": at, "category_id": ids[thing.label], "score": thing.score}
             if kind == "bbox":
                 told["bbox"] = list(thing.box)
             else:

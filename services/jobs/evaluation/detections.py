@@ -1,8 +1,8 @@
 """What a model found in a picture, read from its answers through the queue.
 
 A detector is served with a threshold: below it nothing is answered, so a curve of precision over recall would end
-there. Where its boxes are the network's own outputs, it is therefore asked for its tensors, and every box counts, as it would
-for whoever runs the network by hand. Other models are judged by what they are served with.
+there. Where its boxes are the network's own outputs, it is therefore asked for its tensors, and every box counts, as it
+would for whoever runs the network by hand. Other models are judged by what they are served with.
 """
 
 from __future__ import annotations

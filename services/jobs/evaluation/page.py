@@ -64,7 +64,9 @@ def _heading(report: Report) -> str:
 
 def _tiles(report: Report) -> str:
     shown = [(name, text) for name, text in _TILES if report.figures.get(name) is not None]
-    tiles = [f'<div class="tile"><b>{_number(report.figures[name])}</b><span>{text}</span></div>' for name, text in shown]
+    tiles = [
+        f'<div class="tile"><b>{_number(report.figures[name])}</b><span>{text}</span></div>' for name, text in shown
+    ]
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 

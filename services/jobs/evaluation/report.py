@@ -10,6 +10,7 @@ from services.jobs.evaluation.class_figures import TopFigures
 from services.jobs.evaluation.coco_figures import ClassFigures
 from services.jobs.evaluation.confusion import Confusion
 from services.jobs.evaluation.thresholds import Threshold
+from services.registry.client import Report as Kept
 
 
 class SetSummary(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model: dict[str, Any] = {}
 
 
-def registry_document(report: Report) -> bytes:
+def for_registry(report: Report, *, made_at_ms: int, actor: str) -> Kept:
     """Return what the registry keeps: everything but curves and pictures, which are in the job's files."""
     bare = msgspec.structs.replace(
         report,
@@ -69,11 +70,21 @@ def registry_document(report: Report) -> bytes:
         masks=tuple(msgspec.structs.replace(it, precision=(), scores=()) for it in report.masks),
         worst=tuple(msgspec.structs.replace(it, image="") for it in report.worst),
     )
-    return msgspec.json.encode(bare)
+    return Kept(
+        id=report.id,
+        model_key=report.model_key,
+        kind=report.kind,
+        figures=demandable(report),
+        set_name=report.labelled_set.name,
+        set_sha256=report.labelled_set.sha256,
+        made_at_ms=made_at_ms,
+        actor=actor,
+        document=msgspec.json.encode(bare),
+    )
 
 
-def registry_figures(report: Report) -> dict[str, float]:
-    """Return the figures that a release can demand: those of the whole set, and ``AP[label]`` of each class."""
+def demandable(report: Report) -> dict[str, float]:
+    """Return the figures that a release can demand: those of the whole set, and of each class ``AP[label]``."""
     whole = {name: value for name, value in report.figures.items() if value is not None}
     each = {f"AP[{it.label}]": it.ap for it in report.classes if it.ap is not None}
     tops = {f"top_1[{it.label}]": it.top_1 for it in report.tops}

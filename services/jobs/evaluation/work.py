@@ -16,7 +16,7 @@ from services.jobs.evaluation.labelled_set import LabelledSet, Picture
 from services.jobs.evaluation.labels import Matched, match_labels
 from services.jobs.evaluation.materials import materials
 from services.jobs.evaluation.readers import read_set
-from services.jobs.evaluation.report import Report, registry_document, registry_figures
+from services.jobs.evaluation.report import Report, for_registry
 from services.jobs.journal import Journal
 from services.jobs.kinds.evaluation import EvaluateParameters
 from services.queue.client import Answer
@@ -41,14 +41,16 @@ def run(context: Context) -> None:
         lines = [msgspec.json.decode(line, type=_Line) for line in journal.lines()]
     answers = {line.name: line.answer for line in lines}
     context.progress(len(lines), len(lines), stage="judging")
-    made_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = datetime.now(UTC)
     served_only = asked == parameters.task != "classify"
-    report = judge(Judged(context.id, model, parameters.task, made_at, served_only), matched, answers)
+    report = judge(
+        Judged(context.id, model, parameters.task, now.strftime("%Y-%m-%dT%H:%M:%SZ"), served_only), matched, answers
+    )
     report = _with_pictures(report, matched.labelled, answers)
     _write(context, report)
     if parameters.record:
-        actor = context.client_id or "admin"
-        context.registry.put_report(registry_document(report), figures=registry_figures(report), actor=actor)
+        made_at_ms = int(now.timestamp() * 1000)
+        context.registry.put_report(for_registry(report, made_at_ms=made_at_ms, actor=context.client_id or "admin"))
     context.describe(**{name: value for name, value in report.figures.items() if value is not None})
     context.log(f"{len(answers)} pictures judged, {len(report.failed)} without an answer")
 

@@ -13,7 +13,7 @@ Format = Literal["", "coco", "via", "voc", "yolo", "folders", "csv", "tusimple"]
 Source = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
-class EvaluateParameters(Parameters, frozen=True, tag="evaluate"):
+class EvaluateParameters(Parameters, frozen=True, kw_only=True, tag="evaluate"):
     """A model on the labelled set *labelled_set*.
 
     *labelled_set* is an upload (``upload:<id>``) or, for those who may, a folder, archive or annotation file of the

@@ -83,9 +83,10 @@ def _truth(line: str, labels: tuple[str, ...], size: tuple[int, int], where: str
     if not 0 <= at < len(labels):
         faults.add(where, f"class {at}, but there are {len(labels)} names")
         return None
+    polygons: tuple[tuple[float, ...], ...] = ()
     if len(values) == 4:
         across, down = values[2] * width, values[3] * height
-        box, polygons = (values[0] * width - across / 2, values[1] * height - down / 2, across, down), ()
+        box = (values[0] * width - across / 2, values[1] * height - down / 2, across, down)
     elif len(values) >= 6 and len(values) % 2 == 0:
         outline = tuple(value * (height if place % 2 else width) for place, value in enumerate(values))
         box, polygons = polygon_box((outline,)), (outline,)
