@@ -1,4 +1,4 @@
-"""What nginx does for a suite: tries again where that is safe, holds floods off, streams uploads, closes for maintenance."""
+"""What nginx does for a suite: tries again where that is safe, holds floods off, streams uploads, closes the door."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def test_a_gateway_that_is_gone_costs_no_request(door: Door, backends: tuple[Bac
     assert {(answer.status_code, answer.json()["backend"]) for answer in answers} == {(200, 2)}
 
 
-def test_what_a_gateway_may_have_accepted_is_not_sent_to_another(
-    door: Door, backends: tuple[Backend, Backend]
-) -> None:
+def test_what_a_gateway_may_have_accepted_is_not_sent_to_another(door: Door, backends: tuple[Backend, Backend]) -> None:
     backends[0].cuts = backends[1].cuts = True
 
     answer = httpx.post(door.url, content=b"x")
