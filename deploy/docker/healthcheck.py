@@ -34,12 +34,17 @@ def _grpc(address: str) -> str:
     return "" if serving else health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
+def fault(kind: str, where: str) -> str:
+    """Return what is wrong with the service at *where*; nothing where it is ready."""
+    return {"http": _http, "grpc": _grpc}[kind](where)
+
+
 def main(kind: str, where: str) -> int:
     """Ask; print what is wrong, and return the exit code."""
-    fault = {"http": _http, "grpc": _grpc}[kind](where)
-    if fault:
-        print(f"{where}: {fault}")
-    return 1 if fault else 0
+    wrong = fault(kind, where)
+    if wrong:
+        print(f"{where}: {wrong}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ RUN case "${VARIANT}" in \
  && rm -rf /venv/lib/python3*/site-packages/tensorflow/include /venv/lib/python3*/site-packages/clang
 COPY chassis /app/chassis
 COPY services /app/services
-COPY deploy/docker/healthcheck.py /app/
+COPY deploy/docker/healthcheck.py deploy/docker/turn.py /app/
 RUN printf '#!/bin/sh\nexec python3 -m services.model_server "$@"\n' > /venv/bin/serve \
  && chmod 755 /venv/bin/serve \
  && python3 -m compileall -q /app \
- && install --directory --owner 10001 --group 10001 /var/lib/servoir /var/lib/servoir/cache
+ && install --directory --owner 10001 --group 10001 /var/lib/servoir /var/lib/servoir/cache /var/lib/servoir/turns
 
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 servoir \
