@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.jobs.records import LeaseLost, Records
 log = logs.logger()
 _LONGEST_BEAT_S = 1.0
 _LOST = 70
+_STEP_S = 0.2
 
 
 class Heartbeat:
@@ -88,9 +90,11 @@ class Heartbeat:
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the run is to stop; raises then what ``check`` does."""
-        if not self._cancel.wait(min(seconds, 0.05)):
-            self._stop.wait(seconds)
+        until = time.monotonic() + seconds
         self.check()
+        while (left_s := until - time.monotonic()) > 0:
+            self._stop.wait(min(left_s, _STEP_S))
+            self.check()
 
     def _keep(self) -> None:
         while not self._over.wait(min(_LONGEST_BEAT_S, self._lease_s / 4)):

@@ -19,10 +19,11 @@ from services.jobs.predicting import Predicting
 from services.jobs.settings import Settings
 from services.jobs.sources import UPLOAD, allowed_path, is_upload
 from services.jobs.uploads import uploads_of
-from services.queue.client import Answer, QueueClient
+from services.queue.client import Answer, QueueClient, QueueOperator
 from services.registry.client import Modelinfo, RegistryClient
 
 T = TypeVar("T")
+_SAY_EVERY_S = 60.0
 
 
 class Run:
@@ -36,6 +37,7 @@ class Run:
         self.folder, self.results = folder.work, folder.results
         self.limits = settings.limits
         self._upload_roots: list[str] = []
+        self._said_s = float("-inf")
 
     @cached_property
     def registry(self) -> RegistryClient:
@@ -47,6 +49,10 @@ class Run:
         client = QueueClient(self.settings.redis_url)
         client.start()
         return client
+
+    @cached_property
+    def _operator(self) -> QueueOperator:
+        return QueueOperator(self.settings.redis_url)
 
     def check(self) -> None:
         """Raise Cancelled or Interrupted where the job is to stop here."""
@@ -99,12 +105,27 @@ class Run:
 
     def predict(self, payloads: Iterable[tuple[T, bytes]], *, model: str, task: str) -> Iterator[tuple[T, Answer]]:
         """Send payloads through the queue, and yield an answer for each, in their order."""
-        predicting = Predicting(self._queue, self.job, self.settings, model=model, task=task, pause=self._beat.pause)
+        predicting = Predicting(
+            self._queue,
+            self._operator,
+            self.job,
+            self.settings,
+            model=model,
+            task=task,
+            pause=self._beat.pause,
+            say=self._say_waiting,
+        )
         return predicting.answers(payloads)
+
+    def _say_waiting(self, reason: str) -> None:
+        """Tell in the log what pictures wait for, seldom: all that are on their way say it."""
+        if time.monotonic() - self._said_s > _SAY_EVERY_S:
+            self._said_s = time.monotonic()
+            self.log(f"waiting: {reason}")
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("_queue", "registry"):
+        for name in ("_queue", "_operator", "registry"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 

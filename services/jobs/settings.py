@@ -21,7 +21,7 @@ class Settings:
     jobs_folder: Path = setting(Path("var/jobs"), help="folder of jobs' results and uploads, shared with the gateways")
     jobs_sources: tuple[str, ...] = setting((), help="folders of this machine that jobs may read, joined with commas")
     jobs_queues: tuple[str, ...] = setting(QUEUES, help="queues that this worker serves, first one first")
-    jobs_in_flight: int = setting(8, help="pictures of one job that wait for a model at a time")
+    jobs_in_flight: int = setting(32, help="the most pictures of one job that are on their way to a model at a time")
     jobs_predict_timeout_s: float = setting(60.0, help="deadline of each try of one picture of a job")
     jobs_nice: int = setting(10, help="how much jobs give way to everything else on the machine, 0 to 19")
     jobs_lease_s: float = setting(10.0, help="seconds after a worker's last sign of life when its job goes to another")

@@ -89,6 +89,11 @@ class QueueOperator:
             refused=view.get("refused", {}),
         )
 
+    def unanswered(self, model: str) -> int:
+        """Return how many items of a model wait or run."""
+        with translated():
+            return int(self._redis.xlen(key(model, "requests")))
+
     def quarantine(self, model: str, *, most: int = 100) -> list[QuarantinedItem]:
         """Return what is in a model's quarantine, newest first."""
         with translated():
