@@ -105,7 +105,7 @@ def _replace(context: Any, node: Any, name: str, arguments: list[Any]) -> None:
 def kept_list(build: Builder, boxes: str, scores: str, limits: Limits) -> Found:
     """Suppress exactly: *boxes* [B,N,4], *scores* [B,K,N]."""
     most = build.integers(limits.per_class)
-    overlap, least = build.constant(np.float32([limits.iou])), build.constant(np.float32([limits.score]))
+    overlap, least = (build.constant(np.asarray([value], np.float32)) for value in (limits.iou, limits.score))
     kept = build("NonMaxSuppression", boxes, scores, most, overlap, least)
     left = build("ScatterND", build("Mul", scores, build.number(0.0)), kept, build("GatherND", scores, kept))
     best, class_ids, anchors = _best(build, left, boxes, limits.total)

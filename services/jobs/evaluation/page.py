@@ -45,6 +45,11 @@ def render(report: Report) -> str:
         _worst(report),
         _provenance(report),
     ]
+    return document(title, sections)
+
+
+def document(title: str, sections: Iterable[str]) -> str:
+    """Return a whole page of *sections*, its style in it."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -14,11 +14,11 @@ from services.jobs.evaluation.detections import Answered, payload, read_answer, 
 from services.jobs.evaluation.judging import Judged, judge
 from services.jobs.evaluation.labelled_set import LabelledSet, Picture
 from services.jobs.evaluation.labels import Matched, match_labels
-from services.jobs.evaluation.materials import materials
 from services.jobs.evaluation.readers import read_set
 from services.jobs.evaluation.report import Report, for_registry
 from services.jobs.journal import Journal
 from services.jobs.kinds.evaluation import EvaluateParameters
+from services.jobs.materials import materials
 from services.queue.client import Answer
 from services.registry.client import Modelinfo
 

@@ -1,4 +1,4 @@
-"""A labelled set as files on the disk: a folder or file as it is, an archive unpacked into the job's folder."""
+"""Files that a job is told of, on the disk: a folder or file as it is, an archive unpacked into the job's folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.jobs.context import Context, Failed
 
 
 def materials(context: Context, source: str) -> Path:
-    """Return the folder or annotation file that *source* means; raises Failed, and what ``context.source`` raises."""
+    """Return the folder or file that *source* means; raises Failed, and what ``context.source`` raises."""
     path = context.source(source)
     if path.is_dir():
         files = [one for one in path.iterdir() if one.is_file()]
