@@ -40,7 +40,7 @@ class Predicting:
         pause: Callable[[float], None],
         say: Callable[[str], None],
     ) -> None:
-        self._operator, self._window = operator, Window(settings.jobs_in_flight)
+        self._operator, self._window = operator, Window(settings.jobs_in_flight, share=settings.jobs_share)
         self._queue, self._job, self._settings = queue, job, settings
         self._model, self._task, self._pause, self._say = model, task, pause, say
         owner = job.owner

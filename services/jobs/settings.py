@@ -22,6 +22,7 @@ class Settings:
     jobs_sources: tuple[str, ...] = setting((), help="folders of this machine that jobs may read, joined with commas")
     jobs_queues: tuple[str, ...] = setting(QUEUES, help="queues that this worker serves, first one first")
     jobs_in_flight: int = setting(32, help="the most pictures of one job that are on their way to a model at a time")
+    jobs_share: float = setting(0.25, help="how much of a model's time a job takes while others use the model")
     jobs_predict_timeout_s: float = setting(60.0, help="deadline of each try of one picture of a job")
     jobs_nice: int = setting(10, help="how much jobs give way to everything else on the machine, 0 to 19")
     jobs_lease_s: float = setting(10.0, help="seconds after a worker's last sign of life when its job goes to another")
@@ -41,6 +42,8 @@ class Settings:
             raise ValueError(f"SERVOIR_JOBS_QUEUES: some of {', '.join(QUEUES)}, not {', '.join(sorted(unknown))!r}")
         if self.jobs_in_flight < 1 or self.jobs_predict_timeout_s <= 0:
             raise ValueError("SERVOIR_JOBS_IN_FLIGHT: at least 1; SERVOIR_JOBS_PREDICT_TIMEOUT_S: above 0")
+        if not 0 < self.jobs_share <= 1:
+            raise ValueError("SERVOIR_JOBS_SHARE: above 0, at most 1")
         if self.jobs_lease_s < 2:
             raise ValueError("SERVOIR_JOBS_LEASE_S: at least 2")
 

@@ -4,8 +4,9 @@ Two things are known without asking anybody but the queue: how long a job's own 
 anything in the model's queue that is no job's. As long as there is not, the window grows by one with each round trip,
 until pictures take more than *_STRETCH* times what one takes alone: from there on they only wait for each other. What
 one takes alone is measured now and then. (TCP Vegas finds its window in this way.) Once somebody else is seen,
-the window is one picture for a while, which goes when nobody else is at work; where that is never so, a job still has
-about a tenth of the time.
+the window is one picture for a while, which goes when nobody else is at work, and after it the job rests, so that it
+has no more than a share of the time: who comes while its picture runs has to wait for that, and this way few do. Where
+somebody is always at work, a job still has about a tenth of the time.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ _PROBES = 3
 
 
 class Window:
-    """The window of one run of a job, at most *most* pictures; times in seconds of any one clock."""
+    """The window of one run of a job, at most *most* pictures; times in seconds of any one clock.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    *share* is how much of the time it takes beside others.
+    """
+
+    def __init__(self, most: int, *, share: float) -> None:
+        self._most, self._share = most, share
         self._size = 1.0
         self._alone_s = float("inf")
         self._probes_left, self._probing_since_s = _PROBES, float("-inf")
-        self._last_s = 0.0
+        self._last_s = self._rests_until_s = 0.0
         self._seen_s = self._sent_s = self._shrunk_s = float("-inf")
 
     @property
@@ -36,7 +40,7 @@ class Window:
 
     def answered(self, took_s: float, now_s: float) -> None:
         """Learn from a picture that was answered after *took_s* from its way into the queue."""
-        self._last_s = took_s
+        self._last_s, self._rests_until_s = took_s, now_s + took_s * (1 / self._share - 1)
         if self._probes_left:
             if now_s - took_s >= self._probing_since_s:  # it went alone
                 self._alone_s = min(self._alone_s, took_s)
@@ -55,7 +59,8 @@ class Window:
         if now_s - self._seen_s > _QUIET_S:
             return in_flight < self.size
         waited_enough = now_s - self._sent_s > _PATIENCE * self._last_s
-        return in_flight < 1 and (others <= 0 or waited_enough)
+        rested = others <= 0 and now_s >= self._rests_until_s
+        return in_flight < 1 and (rested or waited_enough)
 
     def sent(self, now_s: float) -> None:
         """Know that one more has gone."""

@@ -7,7 +7,7 @@ from services.jobs.window import Window
 
 def settled(slots: int, *, most: int = 32, answers: int = 2000) -> int:
     """Return the window in front of a server with so many slots, which takes 0.1 s for what it runs side by side."""
-    window, now_s, sizes = Window(most), 0.0, []
+    window, now_s, sizes = Window(most, share=0.25), 0.0, []
     for _ in range(answers):
         took_s = 0.1 * max(1.0, window.size / slots)
         now_s += took_s
@@ -23,7 +23,7 @@ def test_the_window_fills_a_server_and_lets_little_wait_for_it() -> None:
 
 
 def test_alone_a_job_sends_as_much_as_its_window_holds() -> None:
-    window = Window(4)
+    window = Window(4, share=0.25)
     for answer in range(20):
         window.answered(0.1, answer / 10)
 
@@ -31,20 +31,22 @@ def test_alone_a_job_sends_as_much_as_its_window_holds() -> None:
 
 
 def test_beside_somebody_else_one_picture_goes_when_nobody_is_at_work() -> None:
-    window = Window(4)
+    window = Window(4, share=0.25)
     for answer in range(20):
         window.answered(0.1, answer / 10)
     window.sent(29.9)
+    window.answered(0.1, 30.0)
 
     assert not window.admits(0, 1, 30.0), "somebody is at work"
-    assert window.admits(0, 0, 30.1)
-    assert not window.admits(1, 0, 30.2), "one of the job's is on its way"
+    assert not window.admits(0, 0, 30.2), "the job rests"
+    assert window.admits(0, 0, 30.31)
+    assert not window.admits(1, 0, 30.4), "one of the job's is on its way"
     assert not window.admits(1, 0, 34.9), "somebody was there a moment ago"
     assert window.admits(3, 0, 35.1), "nobody has been there for a while"
 
 
 def test_where_somebody_is_always_at_work_a_job_still_gets_on() -> None:
-    window = Window(4)
+    window = Window(4, share=0.25)
     window.answered(0.1, 0.0)
     window.sent(0.0)
 
