@@ -11,6 +11,7 @@ from chassis.settings import BadSettings, load
 from cli.commands import (
     doctor,
     down,
+    install,
     jobs,
     keys,
     logs,
@@ -75,6 +76,7 @@ for _module in (
     keys,
     usage,
     doctor,
+    install,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,7 @@ def describe(url: str, *, timeout_s: float = 3.0) -> tuple[str, str, float]:
     except PyMongoError as error:
         raise TimeoutError(f"the MongoDB of SERVOIR_MONGO_URL does not answer: {error}") from error
     return version, str(told.get("setName", "")), told["localTime"].timestamp()
+
+
+if __name__ == "__main__":
+    initiate(*(int(port) for port in sys.argv[1:]))

@@ -6,7 +6,7 @@ import gc
 import socket
 import time
 
-from chassis import logs, metrics
+from chassis import logs, metrics, notify
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
 from chassis.rpc_server import CannotBind, RpcServer
@@ -71,6 +71,7 @@ class ModelServer:
 
     def stop(self) -> None:
         """Take no new batch, finish those at hand, withdraw the lease, and end."""
+        notify.stopping()
         self.replica.drain()
         READY.set(0)
         self._rpc.serving(False)
@@ -119,6 +120,7 @@ class ModelServer:
             resident_bytes=resident_bytes(),
             started_in_s=round(time.time() - self._began, 2),
         )
+        notify.ready()
 
     def _lease_of(self, capacity: pb.Capacity, port: int) -> registry_pb2.Lease:
         metrics_port = self._settings.metrics_port

@@ -8,7 +8,7 @@ import sys
 
 from redis.exceptions import RedisError
 
-from chassis import logs, metrics
+from chassis import logs, metrics, notify
 from chassis.settings import BadSettings, described, load
 from services.queue.connections import connect
 from services.queue.dispatcher import Dispatcher
@@ -23,6 +23,7 @@ async def dispatch(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     registry = AsyncRegistryClient(settings.registry_address)
     dispatcher = Dispatcher(settings, follow_leases(settings.registry_address), registry.record_usage)
+    notify.ready()
     await dispatcher.run(stop)
     await registry.close()
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from chassis import logs
+from chassis import logs, notify
 from chassis.errors import ServoirError
 from chassis.rpc_server import CannotBind
 from chassis.settings import BadSettings, described, load
@@ -33,7 +33,9 @@ def main() -> int:
     except (ServoirError, CannotBind) as error:
         print(f"registry: {error}", file=sys.stderr)
         return 1
+    notify.ready()
     told_to_end.wait()
+    notify.stopping()
     server.stop()
     return 0
 

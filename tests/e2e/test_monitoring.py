@@ -23,7 +23,7 @@ _ONLY_WITH_A_GPU = {"servoir_model_server_gpu_busy_ratio", "servoir_model_server
 
 def metrics_ports(suite: RunningSuite) -> list[int]:
     """Return the ports that show metrics: the gateway's, the registry's, the dispatcher's, one of each model server."""
-    names = ("gateway", "registry_metrics", "dispatcher_metrics")
+    names = ("gateway", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
     servers = [row["ports"][1] for name, row in suite.processes().items() if name.startswith("model-")]
     return [suite.ports[name] for name in names] + servers
 
@@ -53,7 +53,7 @@ def prometheus_folder(suite: RunningSuite, tmp_path: Path) -> Path:
     """Our configuration, on this suite's ports, asking often."""
     folder = tmp_path / "prometheus"
     shutil.copytree(PROMETHEUS, folder)
-    moved = {8090: "gateway", 8602: "registry_metrics", 8603: "dispatcher_metrics"}
+    moved = {8090: "gateway", 8602: "registry_metrics", 8603: "dispatcher_metrics", 8604: "jobs_metrics"}
     for file in (folder / "prometheus.yml", folder / "targets" / "suite.yml"):
         text = file.read_text().replace("15s", "1s")
         for port, name in moved.items():
@@ -78,7 +78,7 @@ def test_prometheus_finds_every_service_and_reckons_our_records(
             regions(suite.post(pictures.path("coffee").read_bytes(), key=DETECTOR))
         wait_until(lambda: _ask(url, "sum(servoir:requests:rate5m) > 0"), timeout_s=60, what="a record")
 
-        assert {labels["service"] for labels in _up(url)} == {"gateway", "registry", "queue", "model_server"}
+        assert {labels["service"] for labels in _up(url)} == {"gateway", "registry", "queue", "jobs", "model_server"}
         assert DETECTOR in {labels.get("model") for labels in _up(url)}
         named = _ask(url, 'nv_inference_request_success{model="demo-coco_things",version="1"} > 0')
         assert named and _ask(url, f'servoir_model_server_ready{{model="{DETECTOR}"}} == 1')
