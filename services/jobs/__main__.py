@@ -33,7 +33,7 @@ def main() -> int:
         print(f"servoir jobs: no Redis at {settings.redis_url}: {advice}", file=sys.stderr)
         return 1
     settings.jobs_folder.mkdir(parents=True, exist_ok=True)
-    metrics.serve(settings.metrics_port)
+    metrics.serve(settings.metrics_port, settings.metrics_host)
     broker = Broker(client)
     caretaker = Caretaker(Records(client, broker.enqueue), broker, lease_s=settings.jobs_lease_s)
     periodic.schedule_all(broker)

@@ -34,6 +34,7 @@ class Settings:
         35, help="days after which usage by the hour is rolled up by the day; 0: never"
     )
     metrics_port: int = setting(8604, help="port of the worker's metrics; 0: none")
+    metrics_host: str = setting("127.0.0.1", help="address that the metrics are served at; 0.0.0.0: every one")
     log_level: str = setting("info", help="debug, info, warning or error")
 
     def __post_init__(self) -> None:
