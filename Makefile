@@ -10,7 +10,7 @@ SHAPE ?= steady
 HOME_FOLDER = $${SERVOIR_HOME:-$$HOME/.local/share/servoir}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs doctor install test test-quick test-gpu chaos bench loadtest check format proto settings nginx lock clean
+.PHONY: help up down status logs doctor install test test-quick test-gpu test-compose chaos bench rivals loadtest check format proto settings nginx lock clean
 
 help:  ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -44,6 +44,9 @@ test-quick: install  ## what takes seconds
 test-gpu: install  ## what needs an NVIDIA GPU
 	$(BIN)/pytest -m gpu
 
+test-compose: install  ## build, run and break deploy/compose in a Docker engine (installed and started where this is root)
+	$(BIN)/python -m tests.compose.run
+
 chaos: install  ## break a suite under load FAULTS=1000 times, check its promises; SEED=<n> replays, SUBJECT=detector
 	$(BIN)/python -m tests.chaos.run --faults $(or $(FAULTS),1000) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(SUBJECT),--subject $(SUBJECT))
@@ -51,6 +54,10 @@ chaos: install  ## break a suite under load FAULTS=1000 times, check its promise
 ##@ Speed
 bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/
 	$(BIN)/python -m loadtests.bench $(if $(QUICK),--quick) $(if $(PICTURES),--pictures $(PICTURES)) --out out
+
+rivals: install  ## the suite beside mosec, Triton, LitServe, BentoML and Ray Serve (12 minutes; QUICK=1: 5; ONLY=mosec,servoir)
+	$(BIN)/python -m loadtests.rivals $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(PICTURES),--pictures $(PICTURES)) --out out
 
 loadtest: install  ## users like ours for a minute on the suite that runs (URL=, USERS=, TIME=, SHAPE=); out/loadtest.html
 	$(BIN)/locust -f loadtests/locustfile.py --headless --only-summary --host $(URL) --shape $(SHAPE) --users $(USERS) \

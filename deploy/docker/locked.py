@@ -1,8 +1,8 @@
 """``python3 locked.py LOCK PYPROJECT EXTRA…``: prints the part of a lock that some extras of the project need.
 
 An image installs what its service runs and nothing else, in the versions and with the hashes that everything was
-tested with. The lock says of each package what it came ``via``; from the project's own requirements on, that is followed
-downwards. Needs nothing but Python 3.11, and asks no index.
+tested with. The lock says of each package what it came ``via``; from the project's own requirements on, that is
+followed downwards. Needs nothing but Python 3.11, and asks no index.
 """
 
 from __future__ import annotations

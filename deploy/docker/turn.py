@@ -15,7 +15,8 @@ import argparse
 import fcntl
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,12 +78,22 @@ def _age_s(note: Path) -> float:
 
 def _may_leave(notes: Notes, told: argparse.Namespace) -> bool:
     with notes.alone():
-        here = [name for name in notes.others("here", since_s=float("inf")) if exists(name)]
-        leaving = notes.others("leaving", since_s=told.patience)
-        free = not (here or leaving) or not exists(told.asked_by) or any(not _fault(told, name) for name in here)
+        here = notes.others("here", since_s=float("inf"))
+        free = _any(lambda name: not _fault(told, name), here) or not exists(told.asked_by)
+        if not free and not notes.others("leaving", since_s=told.patience):
+            free = not _any(exists, here)
         if free:
             notes.write("leaving")
         return free
+
+
+def _any(holds: Callable[[str], bool], names: Sequence[str]) -> bool:
+    """Return whether something holds for one of the names, as soon as one is known: those that are gone take long."""
+    pool = ThreadPoolExecutor(max(1, len(names)))
+    try:
+        return any(done.result() for done in as_completed([pool.submit(holds, name) for name in names]))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fault(told: argparse.Namespace, host: str) -> str:
@@ -97,7 +108,7 @@ def leave(notes: Notes, told: argparse.Namespace) -> None:
 
 
 def back(notes: Notes, told: argparse.Namespace) -> None:
-    """Note that this container is here; one that others wait for says so when it is ready and noticed by who asks it."""
+    """Note that this container is here; one that others wait for does so when it is ready and known to be."""
     until = time.monotonic() + told.patience
     if notes.is_leaving():
         while time.monotonic() < until and _fault(told, "127.0.0.1"):
