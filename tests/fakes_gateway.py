@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import threading
 import zlib
@@ -69,7 +70,13 @@ class FakeQueue:
 
     def start(self) -> None: ...
 
+    def start_in(self, loop: asyncio.AbstractEventLoop) -> None: ...
+
     def close(self) -> None: ...
+
+    @property
+    def asynchronous(self) -> AsynchronousFakeQueue:
+        return AsynchronousFakeQueue(self)
 
     def ready(self) -> bool:
         return self.away is None
@@ -110,6 +117,18 @@ class FakeQueue:
         gone: list[Answer | None] = [answer(409, problem("Cancelled", "as asked"))] * job.waiting
         self.jobs[client_id, id] = replace(job, answers=gone, done_s=1e9, waiting=0, place=None, left_s=None)
         return self.jobs[client_id, id]
+
+
+class AsynchronousFakeQueue:
+    """The same queue, for an event loop."""
+
+    def __init__(self, queue: FakeQueue) -> None:
+        self._queue = queue
+
+    async def close(self) -> None: ...
+
+    async def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
+        return await asyncio.to_thread(self._queue.predict, payloads, **how)
 
 
 class FakeOperator:

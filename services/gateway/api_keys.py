@@ -18,13 +18,11 @@ from typing import Any, NamedTuple, cast
 from flask import g, request
 
 from chassis.errors import BadRequest, Forbidden, Unauthorized
+from services.gateway.exchange import EVERYONE, Exchange
 from services.gateway.parts import Parts, parts
 from services.gateway.settings import Settings
 from services.queue.client import Claim, quota_for
 from services.registry.client import CLASSES, ApiKey, Modelinfo
-
-EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
-"""Who asks where no key is needed: no limits, no rights of an operator."""
 
 OPERATOR = ApiKey(client_id="admin", id="", created_at_ms=0, created_by="", admin=True)
 """Who has the admin token."""
@@ -60,10 +58,6 @@ class Asker(NamedTuple):
     claim: Claim | None
 
 
-ITSELF = Asker("", "interactive", 1.0, None)
-"""The gateway, where it asks a model something of its own accord."""
-
-
 def identify(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts) -> ApiKey:
     """Return who sends a request; raises Unauthorized where it needs a key and has none that opens.
 
@@ -95,7 +89,7 @@ def token_of(environ: Mapping[str, Any]) -> str:
 
 def caller() -> ApiKey:
     """Return who sends the current request."""
-    return cast(ApiKey, g.caller)
+    return cast(ApiKey, g.exchange.caller)
 
 
 def require_admin() -> None:
@@ -122,19 +116,18 @@ def own_client(asked: str) -> str:
     return asked
 
 
-def asker_for(model: Modelinfo) -> Asker:
-    """Return this caller as the queue has to know it; raises Forbidden where it may not use *model*, or this class.
+def asker_for(exchange: Exchange, model: Modelinfo) -> Asker:
+    """Return its caller as the queue has to know it; raises Forbidden where it may not use *model*, or this class.
 
     ``X-Priority`` may ask for a class below the key's own. What is left of its quota is told with the answer.
     """
-    about, asked = g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
-    key: ApiKey = about.caller
+    key = exchange.caller
     if not key.may_use(model.key):
         raise Forbidden(f"this API key may not use {model.key}")
-    priority = _priority(asked.environ.get("HTTP_X_PRIORITY", ""), key)
+    priority = _priority(exchange.environ.get("HTTP_X_PRIORITY", ""), key)
     quota = quota_for(key.id, requests_per_s=key.requests_per_s, burst=key.burst, per_day=key.requests_per_day)
-    about.claim = Claim(quota) if quota else None
-    return Asker(key.client_id, priority, key.weight, about.claim)
+    exchange.claim = Claim(quota) if quota else None
+    return Asker(key.client_id, priority, key.weight, exchange.claim)
 
 
 def _priority(asked: str, key: ApiKey) -> str:

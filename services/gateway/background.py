@@ -126,7 +126,7 @@ def submitted() -> Response:
     may = gateway.settings.jobs_clients
     if not key.admin and _EVERYBODY not in may and key.client_id not in may:
         raise Forbidden("this client may not have background jobs done (SERVOIR_JOBS_CLIENTS)")
-    repeat = idempotency_key(request)
+    repeat = idempotency_key(request.environ)
     try:
         parameters = jobs.read_parameters(request.get_data())
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -1,7 +1,7 @@
 """How Gunicorn runs a gateway (``python -m services.gateway``).
 
-Threads wait for answers, so there are many of them; processes do the work, one for each core or so. Clients of the
-other services are created by ``wsgi.build`` in each process: neither sockets nor gRPC survive a fork.
+Predictions wait in an event loop, so that a process can hold many; processes do the work, one for each core or so.
+Clients of the other services are created by ``wsgi.build`` in each process: neither sockets nor gRPC survive a fork.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from chassis import logs
-from chassis.settings import BadSettings, load
+from chassis.settings import BadSettings, described, load
 from services.gateway.settings import Settings
 from services.gateway.start_check import CannotStart, check_parts
 
@@ -45,11 +45,13 @@ wsgi_app = "services.gateway.wsgi:build()"
 bind = _settings.gateway_address
 workers = _settings.gateway_workers
 worker_class = "services.gateway.worker.Worker"
-threads = _settings.gateway_threads
-worker_connections = 1000 + _settings.gateway_threads
+worker_connections = 1000
 backlog = 2048
 keepalive = 75
 timeout = 60
+asgi_lifespan = "on"
+asgi_loop = "uvloop"
+http_parser = "fast"
 graceful_timeout = int(_settings.graceful_timeout_s)
 logger_class = JsonLogger
 limit_request_line = 4094
@@ -61,19 +63,12 @@ raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_folder}", f"SERVOIR_GATEWAY_METR
 
 
 def on_starting(server: Any) -> None:
-    """End at once, saying why, where a part that is needed is away."""
+    """Say how it is set up; end at once, saying why, where a part that is needed is away."""
+    logs.logger().info("settings_read", **described(_settings))
     try:
         check_parts(_settings)
     except CannotStart as error:
         sys.exit(f"gateway: {error}")
-
-
-def worker_exit(server: Any, worker: Any) -> None:
-    """Close a process's clients after its last answer."""
-    from services.gateway.app import close
-
-    if getattr(worker, "wsgi", None) is not None:
-        close(worker.wsgi)
 
 
 def child_exit(server: Any, worker: Any) -> None:

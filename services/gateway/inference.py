@@ -8,26 +8,27 @@ batches with those of other callers. Errors are ``{"error": text}``.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 from google.protobuf.message import DecodeError
-from werkzeug.exceptions import HTTPException
 
 from chassis.errors import BadRequest, DeadlineExceeded, ModelFailed, ServoirError
 from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
-from services.gateway import signatures
-from services.gateway.api_keys import ITSELF, Asker, asker_for
+from services.gateway import problems, signatures
+from services.gateway.api_keys import asker_for
 from services.gateway.asked import asked_timeout_s
+from services.gateway.exchange import Exchange
 from services.gateway.models import json_response
 from services.gateway.operations import Query, operation
-from services.gateway.parts import parts
+from services.gateway.parts import Parts, parts
 from services.gateway.predictions import answered_problem
-from services.gateway.problems import Problem, bug_problem, http_problem, problem_of, retry_after
+from services.gateway.problems import Problem
+from services.gateway.reply import Reply
 from services.gateway.rest_tensors import Asked, InferRequest, InferResponse, read_request, write_response
-from services.gateway.uploads import read_body
 from services.queue.client import Answer
 from services.registry.client import Modelinfo
 
@@ -35,6 +36,7 @@ blueprint = Blueprint("inference", __name__, url_prefix="/v2")
 TAG = "Open Inference Protocol"
 EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration", "statistics")
 _HEADER_BYTES = "Inference-Header-Content-Length"
+_HEADER_VARIABLE = "HTTP_INFERENCE_HEADER_CONTENT_LENGTH"
 _PROBLEMS = (400, 404, 408, 413, 415, 422, 429, 503, 504)
 
 
@@ -78,7 +80,7 @@ def ready() -> Response:
 @operation(TAG, signatures.Metadata, problems=_PROBLEMS, error=Error)
 def metadata(name: str, version: str = "") -> Response:
     """Describe a model's tensors, the batch's axis first."""
-    model = find(name, version)
+    model = find(parts(), name, version)
     return json_response(signatures.metadata(name, model, _signature(model)))
 
 
@@ -87,7 +89,7 @@ def metadata(name: str, version: str = "") -> Response:
 @operation(TAG, signatures.Config, problems=_PROBLEMS, error=Error)
 def config(name: str, version: str = "") -> Response:
     """Describe a model as Triton's clients want it: without the batch's axis."""
-    model = find(name, version)
+    model = find(parts(), name, version)
     return json_response(signatures.config(name, model, _signature(model), most=parts().settings.max_images))
 
 
@@ -97,14 +99,14 @@ def config(name: str, version: str = "") -> Response:
 def model_ready(name: str, version: str = "") -> Response:
     """Say whether a model is being served."""
     served = {view.model for view in parts().operator.overview() if view.replicas}
-    return Response(status=200 if find(name, version).key in served else 503, mimetype="text/plain")
+    return Response(status=200 if find(parts(), name, version).key in served else 503, mimetype="text/plain")
 
 
 @blueprint.get("/models/<name>/leave")
 @operation(TAG, "text/plain", problems=(400, 401, 403, 404), error=Error)
 def leave(name: str) -> Response:
     """Say whether this caller may use a model: a proxy asks before it passes a gRPC call on to the model's servers."""
-    asker_for(find(name, ""))
+    asker_for(g.exchange, find(parts(), name, ""))
     return Response(status=200, mimetype="text/plain")
 
 
@@ -118,19 +120,21 @@ def leave(name: str) -> Response:
     takes=InferRequest,
     query=(Query(_HEADER_BYTES, "Length of the JSON where binary tensors follow it", "integer", "header"),),
 )
-def infer(name: str, version: str = "") -> Response:
+async def infer(exchange: Exchange, name: str, version: str = "") -> Reply:
     """Run a model on tensors, in JSON or behind it; all items are answered, or the request fails as a whole."""
-    gateway = parts()
-    timeout_s = asked_timeout_s(request, gateway.settings.max_predict_timeout_s)
-    body = read_body(request, gateway.clock, max_bytes=gateway.settings.max_upload_bytes)
-    asked = read_request(body, _header_bytes())
-    model = find(name, version)
-    g.model_key = model.key
+    environ, gateway = exchange.environ, exchange.gateway
+    timeout_s = asked_timeout_s(environ, gateway.settings.max_predict_timeout_s)
+    asked = read_request(exchange.body, _header_bytes(environ))
+    model = find(gateway, name, version)
+    exchange.model_key = model.key
     asked.request.model_name, asked.request.model_version = name, model.rel_num
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    answers = _run(model, asked.request, timeout_s, asker_for(model))
-    response = join([_read(answer) for answer in answers])
-    return _answer(response, asked)
+    left_s = timeout_s - (time.monotonic() - exchange.started)
+    if left_s <= 0:
+        raise DeadlineExceeded("the deadline passed while the body arrived")
+    payloads, how = _split(asked.request, gateway), _how(model, exchange, left_s)
+    answers = await gateway.queue.asynchronous.predict(payloads, **how, **asker_for(exchange, model)._asdict())
+    return _answer(join([_read(answer) for answer in answers]), asked)
 
 
 @blueprint.get("/models/stats")
@@ -140,7 +144,7 @@ def infer(name: str, version: str = "") -> Response:
 def statistics(name: str = "", version: str = "") -> Response:
     """Count what the models have answered, over all gateways, as far as usage has been written."""
     gateway = parts()
-    models = [find(name, version)] if name else gateway.models.models()
+    models = [find(parts(), name, version)] if name else gateway.models.models()
     rows = {row.group["model"]: row for row in gateway.registry.usage(by="model")}
     return json_response(signatures.Statistics([signatures.statistics(model, rows.get(model.key)) for model in models]))
 
@@ -158,18 +162,18 @@ def index() -> Response:
 @operation(TAG, "text/plain", problems=(400, 404, 503), error=Error)
 def move_model(name: str, move: str) -> Response:
     """Refuse: a model server is started and ended by its operator, never by a client."""
-    find(name, "")
+    find(parts(), name, "")
     raise BadRequest(f"models do not {move} on a client's call: their servers are started and ended by the operator")
 
 
-def find(name: str, version: str) -> Modelinfo:
+def find(gateway: Parts, name: str, version: str) -> Modelinfo:
     """Return the model called *name* in *version*; without one, the newest release."""
     key = name if not version or (name.endswith(f"-{version}") and name.count("-") == 2) else f"{name}-{version}"
-    return parts().models.find(key, "tensor")
+    return gateway.models.find(key, "tensor")
 
 
-def _header_bytes() -> int | None:
-    text = request.headers.get(_HEADER_BYTES)
+def _header_bytes(environ: Mapping[str, Any]) -> int | None:
+    text = environ.get(_HEADER_VARIABLE)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -177,29 +181,20 @@ def _header_bytes() -> int | None:
     return int(text[:12])
 
 
-def _run(model: Modelinfo, message: pb.ModelInferRequest, timeout_s: float, asker: Asker) -> list[Answer]:
-    gateway = parts()
-    singles = split(message, most=gateway.settings.max_images)
-    left_s = timeout_s - (time.monotonic() - g.started)
-    if left_s <= 0:
-        raise DeadlineExceeded("the deadline passed while the body arrived")
-    payloads = [single.SerializeToString() for single in singles]
-    return gateway.queue.predict(
-        payloads,
-        model_key=model.key,
-        task="tensor",
-        request_id=g.request_id,
-        timeout_s=left_s,
-        **asker._asdict(),
-    )
+def _split(message: pb.ModelInferRequest, gateway: Parts) -> list[bytes]:
+    return [single.SerializeToString() for single in split(message, most=gateway.settings.max_images)]
 
 
-class _Failed(Exception):
+def _how(model: Modelinfo, exchange: Exchange, timeout_s: float) -> dict[str, Any]:
+    return {"model_key": model.key, "task": "tensor", "request_id": exchange.request_id, "timeout_s": timeout_s}
+
+
+class _Failed(ServoirError):
     """An item that was not predicted."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
-        self.problem = problem
+        self.status, self.title = problem.status, problem.title  # type: ignore[misc]
 
 
 def _read(answer: Answer) -> pb.ModelInferResponse:
@@ -211,40 +206,20 @@ def _read(answer: Answer) -> pb.ModelInferResponse:
         raise ModelFailed("the model gave an answer that cannot be read") from error
 
 
-def _answer(response: pb.ModelInferResponse, asked: Asked) -> Response:
+def _answer(response: pb.ModelInferResponse, asked: Asked) -> Reply:
     body, header_bytes = write_response(response, asked)
-    answer = Response(body, mimetype="application/json" if header_bytes is None else "application/octet-stream")
-    if header_bytes is not None:
-        answer.headers[_HEADER_BYTES] = str(header_bytes)
-    return answer
+    if header_bytes is None:
+        return Reply(body)
+    return Reply(body, content_type="application/octet-stream", headers={_HEADER_BYTES: str(header_bytes)})
 
 
 def _signature(model: Modelinfo) -> signatures.Signature:
     def probe(message: pb.ModelInferRequest) -> pb.ModelInferResponse:
-        return _read(_run(model, message, parts().settings.predict_timeout_s, ITSELF)[0])
+        gateway = parts()
+        how = _how(model, g.exchange, gateway.settings.predict_timeout_s)
+        return _read(gateway.queue.predict(_split(message, gateway), **how)[0])
 
     return signatures.signature_of(model, probe)
 
 
-def _error(problem: Problem, retry_after_s: float | None = None) -> Response:
-    response = json_response(Error(problem.detail), problem.status)
-    response.headers.update(retry_after(problem, retry_after_s))
-    return response
-
-
-def _told(error: ServoirError) -> Response:
-    return _error(problem_of(error), error.retry_after_s)
-
-
-def _failed(error: _Failed) -> Response:
-    return _error(error.problem)
-
-
-def _http(error: HTTPException) -> Any:
-    return _error(http_problem(error.code or 500))
-
-
-blueprint.register_error_handler(ServoirError, _told)
-blueprint.register_error_handler(_Failed, _failed)
-blueprint.register_error_handler(HTTPException, _http)
-blueprint.register_error_handler(Exception, lambda error: _error(bug_problem(error)))
+problems.register(blueprint, as_type=Error)

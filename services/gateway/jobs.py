@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from chassis.errors import BadRequest, NotFound
 from services.gateway import background
@@ -47,7 +47,10 @@ def create() -> Response:
     All images of a prediction are accepted together or not at all. Either is looked at, and its result fetched, from
     ``Location``. With an ``Idempotency-Key`` of before, it is the job of before.
     """
-    return background.submitted() if request.mimetype == "application/json" else submitted()
+    if request.mimetype == "application/json":
+        return background.submitted()
+    g.exchange.body = request.environ["wsgi.input"].read()
+    return submitted(g.exchange).response()
 
 
 @v3.get("")

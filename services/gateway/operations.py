@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = Callable[..., Any]
 
 ALWAYS = (405, 500)
 READS = (503,)

@@ -7,7 +7,6 @@ from typing import NamedTuple, cast
 from flask import current_app
 
 from services.gateway.settings import Settings
-from services.gateway.upload_clock import UploadClock
 from services.jobs.client import JobsClient, Uploads
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
@@ -24,7 +23,6 @@ class Parts(NamedTuple):
     models: ModelCatalogue
     keys: KeyRing
     registry: RegistryClient
-    clock: UploadClock
     jobs: JobsClient
     uploads: Uploads
 

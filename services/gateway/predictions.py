@@ -12,7 +12,7 @@ from services.gateway.api_keys import Asker
 from services.gateway.envelope import Outcome, read_prediction
 from services.gateway.problems import Problem, problem_of
 from services.gateway.uploads import Upload
-from services.queue.client import Answer, QueueClient
+from services.queue.client import Answer, AsyncQueueClient, QueueClient
 from services.registry.client import Modelinfo
 
 log = logs.logger()
@@ -34,19 +34,19 @@ class _Told(msgspec.Struct):
     detail: str = "the prediction failed"
 
 
-def predict(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Outcome]:
+async def predict(queue: AsyncQueueClient, images: Sequence[Upload], call: Call) -> list[Outcome]:
     """Return an outcome for each image, in order; images with an error of their own are not queued.
 
     The rest are admitted together or not at all: TooBusy or Unavailable comes before anything was accepted.
     """
     usable = [image for image in images if image.error is None]
-    answers = iter(_answers(queue, usable, call) if usable else ())
+    answers = iter(await _answers(queue, usable, call) if usable else ())
     return [outcome_of(image, None if image.error else next(answers)) for image in images]
 
 
-def _answers(queue: QueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
+async def _answers(queue: AsyncQueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
     _check_time(call)
-    return queue.predict(
+    return await queue.predict(
         [bytes(image.content) for image in images],
         model_key=call.model.key,
         task=call.task,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
-from flask import Flask, Response, g
-from gunicorn.http.errors import NoMoreData, ParseException
+from flask import Blueprint, Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from chassis import logs
 from chassis.errors import ServoirError
+from services.gateway.reply import JSON, Reply
 
 log = logs.logger()
 PROBLEM_TYPE = "application/problem+json"
@@ -72,13 +74,16 @@ def problem_json(problem: Problem, request_id: str, problems: dict[str, Problem]
     return _ENCODER.encode(body)
 
 
-def problem_response(
-    problem: Problem, *, retry_after_s: float | None = None, problems: dict[str, Problem] | None = None
-) -> Response:
-    """Return the HTTP answer for *problem*."""
-    response = Response(problem_json(problem, g.request_id, problems), problem.status, mimetype=PROBLEM_TYPE)
-    response.headers.update(retry_after(problem, retry_after_s))
-    return response
+def problem_reply(
+    problem: Problem,
+    request_id: str,
+    *,
+    retry_after_s: float | None = None,
+    problems: dict[str, Problem] | None = None,
+) -> Reply:
+    """Return the answer that tells *problem*."""
+    body = problem_json(problem, request_id, problems)
+    return Reply(body, problem.status, PROBLEM_TYPE, retry_after(problem, retry_after_s))
 
 
 def retry_after(problem: Problem, retry_after_s: float | None) -> dict[str, str]:
@@ -88,8 +93,22 @@ def retry_after(problem: Problem, retry_after_s: float | None) -> dict[str, str]
     return {"Retry-After": str(max(1, math.ceil(retry_after_s or _RETRY_S)))}
 
 
-def _told(error: ServoirError) -> Response:
-    return problem_response(problem_of(error), retry_after_s=error.retry_after_s)
+def error_reply(error: Exception, request_id: str, *, as_type: Callable[[str], Any] | None = None) -> Reply:
+    """Return the answer to a request that raised; as the JSON of *as_type*, made of the detail, where one is given."""
+    problem = _problem(error, request_id)
+    reply = problem_reply(problem, request_id, retry_after_s=getattr(error, "retry_after_s", None))
+    if allowed := getattr(error, "valid_methods", None):
+        reply = reply._replace(headers={**reply.headers, "Allow": ", ".join(sorted(allowed))})
+    return reply._replace(body=_ENCODER.encode(as_type(problem.detail)), content_type=JSON) if as_type else reply
+
+
+def _problem(error: Exception, request_id: str) -> Problem:
+    if isinstance(error, ServoirError):
+        return problem_of(error)
+    if isinstance(error, HTTPException):
+        return http_problem(error.code or 500)
+    log.error("request_failed", request_id=request_id, exc_info=error)
+    return Problem(500, ServoirError.title, "internal error")
 
 
 def http_problem(status: int) -> Problem:
@@ -98,24 +117,11 @@ def http_problem(status: int) -> Problem:
     return Problem(status, title, _DETAILS.get(status, title.lower()))
 
 
-def _http(error: HTTPException) -> Response:
-    response = problem_response(http_problem(error.code or 500))
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
-        response.headers["Allow"] = ", ".join(sorted(allowed))
-    return response
+def register(app: Flask | Blueprint, *, as_type: Callable[[str], Any] | None = None) -> None:
+    """Have whatever *app* raises told, as ``error_reply`` does."""
 
+    def told(error: Exception) -> Response:
+        return error_reply(error, g.exchange.request_id, as_type=as_type).response()
 
-def bug_problem(error: Exception) -> Problem:
-    """Log a bug of ours with its traceback, and return the little that is told outside."""
-    log.error("request_failed", request_id=g.request_id, exc_info=error)
-    return Problem(500, ServoirError.title, "internal error")
-
-
-def register(app: Flask) -> None:
-    """Turn whatever *app* raises into a problem."""
-    app.register_error_handler(ServoirError, _told)
-    app.register_error_handler(HTTPException, _http)
-    for broken in (ParseException, NoMoreData):  # Gunicorn's, of a body that is cut off or malformed in its chunks
-        app.register_error_handler(broken, lambda _: problem_response(http_problem(400)))
-    app.register_error_handler(Exception, lambda error: problem_response(bug_problem(error)))
+    for kind in (ServoirError, HTTPException, Exception):
+        app.register_error_handler(kind, told)

@@ -105,7 +105,7 @@ def replay(model: str, id: str) -> Response:
     gateway = parts()
     item = _item(model, id)
     answer = gateway.operator.replay(
-        gateway.queue, item, request_id=g.request_id, timeout_s=gateway.settings.predict_timeout_s
+        gateway.queue, item, request_id=g.exchange.request_id, timeout_s=gateway.settings.predict_timeout_s
     )
     if answer.status != 200:
         return json_response(Replayed(id, False, answered_problem(answer)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:8379/0", help="where the queue is kept")
     registry_address: str = setting("127.0.0.1:8400", help="host:port of the registry")
     gateway_workers: int = setting(2, help="processes")
-    gateway_threads: int = setting(256, help="requests that one process can hold at a time; beyond, they wait unseen")
+    gateway_threads: int = setting(32, help="threads of one process, for what is no prediction")
     start_timeout_s: float = setting(10.0, help="how long Redis and the registry may take to appear at start")
     graceful_timeout_s: float = setting(30.0, help="how long requests at hand may take after SIGTERM")
     max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request")
@@ -43,32 +44,40 @@ class Settings:
     jobs_source_clients: tuple[str, ...] = setting((), help="clients that may name such folders; operators may always")
     jobs_max_upload_bytes: Bytes = setting(Bytes(20 * 2**30), help="the most bytes that one upload for jobs may have")
     jobs_max_upload_files: int = setting(100_000, help="the most files that one upload for jobs may have")
-    cors_origins: tuple[str, ...] = setting(("*",), help="origins whose pages may call the prediction API")
-    api_keys: str = setting("auto", help="on, off, or auto: on, except for requests from this machine to loopback")
+    cors_origins: tuple[str, ...] = setting(
+        ("*",), help="origins whose pages may call the prediction API", production=()
+    )
+    api_keys: str = setting(
+        "auto", help="on, off, or auto: on, except for requests from this machine to loopback", production="on"
+    )
     open_to_all: bool = setting(False, help="said again: off means off, also at an address that others can reach")
     admin_token: str = setting("", help="a token that may do everything; the first API key is made with it")
     gateway_metrics_folder: str = setting("", help="where the processes sum up their metrics; set by gunicorn_conf.py")
     log_level: str = setting("info", help="debug, info, warning or error")
 
     def __post_init__(self) -> None:
+        if wrong := list(self._faults()):
+            raise ValueError("\n".join(wrong))
+
+    def _faults(self) -> Iterator[str]:
+        """Yield what makes no sense, each in words."""
         host, _, port = self.gateway_address.rpartition(":")
         if not host or not port.isdigit():
-            raise ValueError(f"SERVOIR_GATEWAY_ADDRESS: not host:port: {self.gateway_address!r}")
+            yield f"SERVOIR_GATEWAY_ADDRESS: not host:port: {self.gateway_address!r}"
+            return
         if self.api_keys not in ("on", "off", "auto"):
-            raise ValueError(f"SERVOIR_API_KEYS: {self.api_keys!r} is none of on, off, auto")
+            yield f"SERVOIR_API_KEYS: {self.api_keys!r} is none of on, off, auto"
         if self.api_keys == "off" and not self.on_loopback and not self.open_to_all:
-            raise ValueError(
+            yield (
                 f"SERVOIR_API_KEYS: off, but others can reach {self.gateway_address}: anyone could use every model. "
                 "Turn them on, or say SERVOIR_OPEN_TO_ALL=true as well if that is meant"
             )
         if self.gateway_workers < 1 or self.gateway_threads < 1:
-            raise ValueError("SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1")
+            yield "SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1"
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
-            raise ValueError("SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S")
+            yield "SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S"
         if not 0 < self.job_timeout_s <= self.max_job_timeout_s or self.job_keep_s < 1:
-            raise ValueError(
-                "SERVOIR_JOB_TIMEOUT_S: above 0 and at most SERVOIR_MAX_JOB_TIMEOUT_S; SERVOIR_JOB_KEEP_S: at least 1"
-            )
+            yield "SERVOIR_JOB_TIMEOUT_S: above 0 and at most SERVOIR_MAX_JOB_TIMEOUT_S; SERVOIR_JOB_KEEP_S: at least 1"
 
     @property
     def bind(self) -> tuple[str, int]:

@@ -8,20 +8,21 @@ import uuid
 from collections.abc import Sequence
 
 import msgspec
-from flask import Response, g, request, url_for
 from msgspec.structs import replace
 
 from services.gateway.api_keys import asker_for
 from services.gateway.asked import asked_key, asked_task, asked_timeout_s, idempotency_key
 from services.gateway.envelope import Outcome
+from services.gateway.exchange import Exchange
 from services.gateway.operations import Query
-from services.gateway.parts import parts
 from services.gateway.predictions import Call, answered_outcome, outcome_of, problems_by_image, submit, worst
-from services.gateway.problems import Problem, problem_of, problem_response
+from services.gateway.problems import Problem, problem_of, problem_reply
+from services.gateway.reply import Reply, json_reply
 from services.gateway.uploads import Upload, read_form
 from services.queue.client import Answer
 from services.registry.client import Modelinfo
 
+JOBS = "/api/vision/v3/jobs"
 PREFER = Query("Prefer", "`respond-async`, to be answered 202 at once, with the address of the result", place="header")
 
 
@@ -51,39 +52,39 @@ class Submission(msgspec.Struct, kw_only=True):
     images: list[Image]
 
 
-def submitted(task: str | None = None) -> Response:
-    """Take the current request into the queue and answer 202 as soon as it is accepted; without a *task* it names one.
+def submitted(exchange: Exchange, task: str | None = None) -> Reply:
+    """Take a request into the queue and answer 202 as soon as it is accepted; without a *task* it names one.
 
     Its deadline is what it asks for, else that of the deployment for jobs. Where no image can be read there is no job.
     """
-    gateway = parts()
+    environ, gateway = exchange.environ, exchange.gateway
     settings = gateway.settings
-    timeout_s = asked_timeout_s(request, settings.max_job_timeout_s) or settings.job_timeout_s
-    repeat = idempotency_key(request)
-    form = read_form(request, gateway.clock, settings)
-    task = task or asked_task(form, request)
-    model = gateway.models.find(asked_key(form, request), task)
-    g.model_key = model.key
-    read_s = time.monotonic() - g.started
+    timeout_s = asked_timeout_s(environ, settings.max_job_timeout_s) or settings.job_timeout_s
+    repeat = idempotency_key(environ)
+    form = read_form(environ, exchange.body, settings)
+    task = task or asked_task(form, environ)
+    model = gateway.models.find(asked_key(form, environ), task)
+    exchange.model_key = model.key
+    read_s = time.monotonic() - exchange.started
     usable = [image for image in form.images if image.error is None]
     if not usable:
-        return _refused(form.images)
-    call = Call(model, task, g.request_id, timeout_s - read_s, asker_for(model), repeat)
+        return _refused(form.images, exchange.request_id)
+    call = Call(model, task, exchange.request_id, timeout_s - read_s, asker_for(exchange, model), repeat)
     about = msgspec.json.encode(_submission(call, form.images, read_s))
     return _accepted(submit(gateway.queue, usable, call, about=about, keep_s=settings.job_keep_s))
 
 
-def _refused(images: Sequence[Upload]) -> Response:
+def _refused(images: Sequence[Upload], request_id: str) -> Reply:
     outcomes = [outcome_of(image, None) for image in images]
     problem = worst(outcomes)
     assert problem is not None
-    return problem_response(problem, problems=problems_by_image(outcomes))
+    return problem_reply(problem, request_id, problems=problems_by_image(outcomes))
 
 
-def _accepted(job: str) -> Response:
-    location = url_for("jobs.show", id=job)
+def _accepted(job: str) -> Reply:
+    location = f"{JOBS}/{job}"
     headers = {"Location": location, "Preference-Applied": "respond-async"}
-    return Response(msgspec.json.encode(JobRef(job, location)), 202, headers=headers, mimetype="application/json")
+    return json_reply(JobRef(job, location), 202)._replace(headers=headers)
 
 
 def _submission(call: Call, images: Sequence[Upload], read_s: float) -> Submission:

@@ -14,7 +14,6 @@ from services.gateway.background import whose
 from services.gateway.models import json_response
 from services.gateway.operations import BYTES, Query, operation
 from services.gateway.parts import parts
-from services.gateway.uploads import read_body
 from services.gateway.vision import V3
 from services.jobs import client as jobs
 
@@ -64,7 +63,7 @@ def add(id: str, name: str) -> Response:
     if not (text.isascii() and text.isdigit()):
         raise BadRequest("offset: a number of bytes")
     upload = _found(id)
-    body = read_body(request, parts().clock, max_bytes=parts().settings.max_upload_bytes)
+    body = request.environ["wsgi.input"].read()
     return json_response(UploadFile(name, parts().uploads.add(upload, name, int(text[:18]), body)))
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response
 
 from services.gateway import envelope, instruments
 from services.gateway.api_keys import asker_for
 from services.gateway.asked import TASKS, asked_key, asked_timeout_s, idempotency_key, prefers_async
+from services.gateway.exchange import Exchange
 from services.gateway.operations import IMAGES, Query, operation
-from services.gateway.parts import parts
 from services.gateway.predictions import Call, predict, problems_by_image, slowest, worst
-from services.gateway.problems import problem_response
+from services.gateway.problems import problem_reply
+from services.gateway.reply import Reply, json_reply
 from services.gateway.submissions import PREFER, JobRef, submitted
 from services.gateway.uploads import read_form
 
 V3, V2 = "/api/vision/v3", "/api/vision/v2"
-_ENCODER = msgspec.json.Encoder()
 
 PREDICTION_PROBLEMS = (400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504)
 PREDICTION_QUERY = (
@@ -61,7 +62,7 @@ def describe_v2() -> Response:
 
 def _about(base: str, version: int, tasks: tuple[str, ...]) -> Response:
     predict = {task: f"{base}/predict/{task}" for task in tasks}
-    return _json(About(version=version, tasks=tasks, predict=predict, models=f"{base}/models"))
+    return json_reply(About(version=version, tasks=tasks, predict=predict, models=f"{base}/models")).response()
 
 
 @v3.post("/predict")
@@ -74,14 +75,16 @@ def _about(base: str, version: int, tasks: tuple[str, ...]) -> Response:
     takes=IMAGES,
     query=(*PREDICTION_QUERY, PREFER),
 )
-def predict_v3(task: str = "bbox") -> Response:
+async def predict_v3(exchange: Exchange, task: str = "bbox") -> Reply:
     """Find what *task* asks for in one or more images.
 
     Several images are admitted together or not at all, and answered together: a bad one has a ``problem`` beside the
     others' regions. Where none can be answered, the status says why; of several different ones the highest.
     With ``Prefer: respond-async`` the request is accepted as a job, and its result is fetched from ``Location``.
     """
-    return submitted(task) if prefers_async(request) else _predict(task, 3)
+    if prefers_async(exchange.environ):
+        return await asyncio.to_thread(submitted, exchange, task)
+    return await _predict(exchange, task, 3)
 
 
 @v2.post("/predict")
@@ -89,35 +92,32 @@ def predict_v3(task: str = "bbox") -> Response:
 @v2.post("/predict/<any(bbox, polygon, lane):task>")
 @v2.post("/predictq/<any(bbox, polygon, lane):task>")
 @operation("Vision API 2", envelope.EnvelopeV2, problems=PREDICTION_PROBLEMS, takes=IMAGES, query=PREDICTION_QUERY)
-def predict_v2(task: str = "bbox") -> Response:
+async def predict_v2(exchange: Exchange, task: str = "bbox") -> Reply:
     """Find what *task* asks for, answered with exactly the members that version 2's clients know."""
-    return _predict(task, 2)
+    return await _predict(exchange, task, 2)
 
 
-def _predict(task: str, version: int) -> Response:
-    gateway, about, asked = parts(), g._get_current_object(), request._get_current_object()  # type: ignore[attr-defined]
-    timeout_s = asked_timeout_s(asked, gateway.settings.max_predict_timeout_s)
-    repeat = idempotency_key(asked)
-    form = read_form(asked, gateway.clock, gateway.settings)
-    model = gateway.models.find(asked_key(form, asked), task)
-    about.model_key = model.key
+async def _predict(exchange: Exchange, task: str, version: int) -> Reply:
+    environ, gateway = exchange.environ, exchange.gateway
+    timeout_s = asked_timeout_s(environ, gateway.settings.max_predict_timeout_s)
+    repeat = idempotency_key(environ)
+    form = read_form(environ, exchange.body, gateway.settings)
+    model = gateway.models.find(asked_key(form, environ), task)
+    exchange.model_key = model.key
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = timeout_s - (read_at - about.started)
-    call = Call(model, task, about.request_id, left_s, asker_for(model), repeat)
-    outcomes = predict(gateway.queue, form.images, call)
+    left_s = timeout_s - (read_at - exchange.started)
+    call = Call(model, task, exchange.request_id, left_s, asker_for(exchange, model), repeat)
+    outcomes = await predict(gateway.queue.asynchronous, form.images, call)
     predicted_at = time.monotonic()
     instruments.count_images(model.key, outcomes)
     problem = worst(outcomes)
     if problem is not None:
-        return problem_response(problem, problems=problems_by_image(outcomes))
+        return problem_reply(problem, exchange.request_id, problems=problems_by_image(outcomes))
     result = envelope.result_v3(outcomes) if version == 3 else envelope.result_v2(outcomes)
-    clock = envelope.Clock(about.started, read_at, predicted_at, time.monotonic())
+    clock = envelope.Clock(exchange.started, read_at, predicted_at, time.monotonic())
     if version == 2:
-        return _json(envelope.envelope_v2(model, result, clock))
+        return json_reply(envelope.envelope_v2(model, result, clock))
     longest = slowest(outcomes)
-    return _json(envelope.envelope_v3(model, result, clock, task=task, request_id=about.request_id, slowest=longest))
-
-
-def _json(value: object) -> Response:
-    return Response(_ENCODER.encode(value), mimetype="application/json")
+    told = envelope.envelope_v3(model, result, clock, task=task, request_id=exchange.request_id, slowest=longest)
+    return json_reply(told)

@@ -1,73 +1,115 @@
-"""Gunicorn's threaded worker, with our way to stop and our shape of errors."""
+"""Gunicorn's worker for ASGI, with our way to stop and our shape of errors."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from gunicorn import util
-from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers import gasgi
 
 from chassis import logs
-from services.gateway.arrivals import taken_up
 from services.gateway.problems import PROBLEM_TYPE, http_problem, problem_json
 from services.gateway.request_ids import request_id_of
 
 log = logs.logger()
-_STATUS = {
-    errors.LimitRequestLine: 414,
-    errors.ExpectationFailed: 417,
-    errors.LimitRequestHeaders: 431,
-    errors.UnsupportedTransferCoding: 501,
-}
+_LINGER_S = 1.0
+_LOOK_S = 0.05
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """Refuses connections from the moment that it is told to stop, and tells malformed HTTP as problem+json.
+class Protocol(ASGIProtocol):  # type: ignore[misc]
+    """One connection; malformed HTTP is told as problem+json that repeats nothing of it."""
 
-    When it stops, it takes what waits to be accepted, then closes its listeners. Gunicorn's own keeps them open,
-    unread, until its last request is answered: whoever connects meanwhile would be taken by the kernel, answered by
-    nobody, and cut off at the end.
-    """
+    def connection_made(self, transport: Any) -> None:
+        """Begin, where the worker can find it."""
+        self.worker.connections.add(self)
+        super().connection_made(transport)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Start or stop accepting; stopping for good closes the listeners."""
-        super().set_accept_enabled(enabled)
-        if enabled or self.alive:
-            return
-        for listener in self.sockets:
-            self._accept_waiting(listener)
-            listener.close()
+    def connection_lost(self, exc: Any) -> None:
+        """End."""
+        self.worker.connections.discard(self)
+        super().connection_lost(exc)
 
-    def _accept_waiting(self, listener: object) -> None:
-        taken = -1
-        while taken != self.nr_conns:
-            taken = self.nr_conns
-            self.accept(listener)
+    def eof_received(self) -> bool:
+        """Answer what is here of one who sends no more; its body, where that is not whole, ends."""
+        if self._awaiting_request or self._body_receiver is None:
+            return False
+        self._keepalive = 0
+        if not self._body_receiver._complete:
+            self._body_receiver.signal_disconnect()
+        return True
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Have a thread take up a connection that has something to read, and remember since when it waits for one."""
-        conn.enqueued_s = time.monotonic()
-        super().enqueue_req(conn)
+    def end_if_idle(self) -> None:
+        """Close the connection where no request is on it."""
+        if self._awaiting_request and not self._finishing_calls:
+            self._keepalive_timeout()
 
-    def handle(self, conn: Any) -> Any:
-        """Take up a connection, in its thread."""
-        taken_up(conn.enqueued_s)
-        return super().handle(conn)
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        return self.worker.leaving or super()._will_close(request, response_requires_close)
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no HTTP request that we take; Gunicorn's own answer is a page that repeats the input."""
-        status = _STATUS.get(type(exc), 400 if isinstance(exc, errors.ParseException) else 500)
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
         request_id = request_id_of(None)
-        if status == 500:
-            log.error("connection_failed", request_id=request_id, exc_info=exc)
-        else:
-            log.info("request_malformed", request_id=request_id, status=status, reason=type(exc).__name__)
-        try:
-            util.write_nonblock(client, raw_answer(status, request_id))
-        except OSError:
-            log.debug("answer_not_sent", request_id=request_id)
+        log.info("request_malformed", request_id=request_id, status=status, reason=message[:100])
+        self._safe_write(raw_answer(status, request_id))
+
+
+ASGIProtocol._check_h1c_protocol_available()  # it notes what it finds on the class that is asked: that one, not ours
+gasgi.ASGIProtocol = Protocol  # the worker has no other place to name it
+
+
+class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
+    """Refuses connections from the moment that it is told to stop; those that it has are answered, then closed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.connections: set[Protocol] = set()
+        self.leaving = False
+        super().__init__(*args, **kwargs)
+
+    def init_signals(self) -> None:
+        """Listen to signals; to be told to stop counts already now, while uvloop hears none before it runs."""
+        super().init_signals()
+        signal.signal(signal.SIGTERM, lambda *_: self.loop.call_soon(self.handle_exit_signal))
+
+    def handle_exit_signal(self) -> None:
+        """Say with every answer from now on that its connection ends; a little later, stop."""
+        if not self.leaving:
+            self.leaving = True
+            self.loop.call_later(_LINGER_S, super().handle_exit_signal)
+
+    async def _shutdown(self) -> None:
+        """Stop listening, and end kept connections once nobody can be about to use them any more."""
+        backlogs = [listener.sock.dup() for listener in self.sockets]
+        for server in self.servers:
+            server.close()
+        for listener in self.sockets:
+            listener.close()
+        await asyncio.sleep(_LOOK_S)  # what holds the listeners in the loop has let go of them
+        for backlog in backlogs:
+            waiting = list(_accepted(backlog))
+            backlog.close()
+            for connection in waiting:
+                await self.loop.connect_accepted_socket(lambda: Protocol(self), connection)
+        ending = asyncio.ensure_future(super()._shutdown())
+        until = self.loop.time() + _LINGER_S
+        while not ending.done():
+            await asyncio.wait([ending], timeout=_LOOK_S)
+            if self.loop.time() > until:
+                for connection in list(self.connections):
+                    connection.end_if_idle()
+        await ending
+
+
+def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept the connections that wait for it: the kernel would cut them off with the listener."""
+    with suppress(OSError):  # none waits any more
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 def raw_answer(status: int, request_id: str) -> bytes:

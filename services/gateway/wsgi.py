@@ -7,14 +7,12 @@ import gc
 import sys
 from contextlib import suppress
 
-from flask import Flask
-
 from chassis import logs
 from chassis.settings import load
 from services.gateway.app import create_app
+from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.upload_clock import UploadClock
 from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
@@ -46,8 +44,8 @@ def settle_threads() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-def build() -> Flask:
-    """Return the application over clients that are started."""
+def build() -> Front:
+    """Return the application over clients that it starts."""
     give_back_large_bodies()
     settle_threads()
     settings = load(Settings)
@@ -59,15 +57,9 @@ def build() -> Flask:
         models=ModelCatalogue(settings.registry_address),
         keys=KeyRing(settings.registry_address),
         registry=RegistryClient(settings.registry_address),
-        clock=UploadClock(settings.upload_timeout_s),
         jobs=JobsClient(settings.redis_url, settings.jobs_folder),
         uploads=uploads_of(
             settings.jobs_folder, max_bytes=settings.jobs_max_upload_bytes, max_files=settings.jobs_max_upload_files
         ),
     )
-    parts.queue.start()
-    parts.models.start()
-    parts.keys.start()
-    parts.models.wait(settings.start_timeout_s)
-    parts.keys.wait(settings.start_timeout_s)
-    return create_app(parts)
+    return Front(create_app(parts))

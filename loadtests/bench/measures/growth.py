@@ -55,7 +55,7 @@ def measure(plan: Plan) -> Growth:
         with Suite(plan.home / "growth", [plan.echo], {"gateway_workers": count}) as suite:
             gateways.append(_point(count, plan, suite))
     slow = echo_model(plan.home, "slow", delay_s=0.12, delay_per_item_s=0.005)
-    settings = {"gateway_threads": 512, "queue_max_items": _MOST_ITEMS}
+    settings = {"queue_max_items": _MOST_ITEMS}
     with Suite(plan.home / "growth", [plan.echo, slow], settings) as suite:
         models = [_with_models(count, plan, suite) for count in MODELS]
         waiting = [_with_waiting(count, slow, plan, suite) for count in WAITING]

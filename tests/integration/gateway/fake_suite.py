@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Flask
-
 from chassis import logs
 from chassis.settings import load
 from services.gateway.app import create_app
+from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.upload_clock import UploadClock
 from services.gateway.wsgi import give_back_large_bodies
 from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueView
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
-def build() -> Flask:
+def build() -> Front:
     give_back_large_bodies()
     settings = load(Settings)
     logs.configure("gateway", settings.log_level)
-    return create_app(
+    app = create_app(
         Parts(
             settings,
             queue=FakeQueue(),  # type: ignore[arg-type]
@@ -28,8 +26,8 @@ def build() -> Flask:
             models=FakeCatalogue(model(), bbox="acme-coco_things-1"),  # type: ignore[arg-type]
             keys=FakeKeyRing(),  # type: ignore[arg-type]
             registry=FakeRegistry(),  # type: ignore[arg-type]
-            clock=UploadClock(settings.upload_timeout_s),
             jobs=JobsClient(settings.redis_url, settings.jobs_folder),
             uploads=uploads_of(settings.jobs_folder, max_bytes=2**20, max_files=10),
         )
     )
+    return Front(app)

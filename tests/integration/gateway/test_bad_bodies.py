@@ -136,7 +136,7 @@ def test_a_length_that_is_no_number_is_a_bad_request(gateway: Gateway, length: b
 
 
 def test_too_many_headers_are_refused(gateway: Gateway) -> None:
-    flood = b"".join(b"X-%d: y\r\n" % number for number in range(5000))
+    flood = b"".join(b"X-%d: y\r\n" % number for number in range(200))
 
     status, problem = told(gateway.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + flood + b"\r\n"))
     assert (status, problem["title"]) == (431, "Request Header Fields Too Large")

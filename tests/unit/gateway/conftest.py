@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
+from a2wsgi import ASGIMiddleware
 from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from services.gateway.app import close, create_app
+from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.upload_clock import UploadClock
 from services.jobs.client import JobsClient, uploads_of
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
 
 
 @dataclass
@@ -36,7 +47,12 @@ class Gateway:
     apps: list[Flask] = field(default_factory=list)
 
     @property
-    def client(self) -> FlaskClient:
+    def client(self) -> Client:
+        """A client of the whole gateway, as Gunicorn runs it."""
+        return Client(ASGIMiddleware(Front(self.app), loop=_loop()))  # type: ignore[arg-type]
+
+    @property
+    def app(self) -> Flask:
         app = create_app(
             Parts(
                 self.settings,
@@ -45,13 +61,12 @@ class Gateway:
                 models=self.models,  # type: ignore[arg-type]
                 keys=self.keys,  # type: ignore[arg-type]
                 registry=self.registry,  # type: ignore[arg-type]
-                clock=UploadClock(self.settings.upload_timeout_s),
                 jobs=JobsClient(self.settings.redis_url, self.settings.jobs_folder),
                 uploads=uploads_of(self.settings.jobs_folder, max_bytes=2**20, max_files=10),
             )
         )
         self.apps.append(app)
-        return app.test_client()
+        return app
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def api(gateway: Gateway) -> dict[str, Any]:
 
 
 def test_every_address_but_the_pages_is_described(gateway: Gateway, api: dict[str, Any]) -> None:
-    rules = {rule.rule for rule in gateway.client.application.url_map.iter_rules()} - NOT_SAID
+    rules = {rule.rule for rule in gateway.app.url_map.iter_rules()} - NOT_SAID
 
     assert {re.sub(r"<(?:[^:<>]*:)?(\w+)>", r"{\1}", rule) for rule in rules} == set(api["paths"])
 

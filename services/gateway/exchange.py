@@ -1,0 +1,78 @@
+"""One HTTP request and its answer, as every endpoint knows them: who asks, since when, and what is told and noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chassis import logs
+from services.gateway import instruments
+from services.gateway.cors import cors_headers
+from services.gateway.rate_limits import rate_limit_headers
+from services.gateway.request_ids import request_id_of
+from services.queue.client import Claim
+from services.registry.client import ApiKey
+
+if TYPE_CHECKING:
+    from services.gateway.parts import Parts
+
+log = logs.logger()
+_QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page", "page.docs"})
+
+EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
+"""Who asks where no key is needed: no limits, no rights of an operator."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """*environ* is the request as WSGI has it, *started* when it began (``time.monotonic``)."""
+
+    environ: Mapping[str, Any]
+    endpoint: str | None
+    gateway: Parts
+    request_id: str
+    started: float
+    body: bytes | bytearray = b""
+    caller: ApiKey = EVERYONE
+    claim: Claim | None = None
+    model_key: str = ""
+
+    def finish(self, status: int) -> dict[str, str]:
+        """Count the answer, write its line into the log, and return the headers that every answer gets."""
+        seconds, route = time.monotonic() - self.started, self.endpoint or "none"
+        instruments.count_request(route, status, seconds)
+        if route not in _QUIET:
+            self._note(status, seconds)
+        return self._headers(status)
+
+    def _note(self, status: int, seconds: float) -> None:
+        log.info(
+            "request_answered",
+            request_id=self.request_id,
+            method=self.environ["REQUEST_METHOD"],
+            path=self.environ["PATH_INFO"][:200],
+            status=status,
+            model_key=self.model_key,
+            client_id=self.caller.client_id,
+            api_key=self.caller.id,
+            seconds=round(seconds, 6),
+        )
+
+    def _headers(self, status: int) -> dict[str, str]:
+        headers = {"X-Request-Id": self.request_id}
+        if self.claim:
+            headers.update(rate_limit_headers(self.claim))
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if origin := self.environ.get("HTTP_ORIGIN"):
+            allowed = self.gateway.settings.cors_origins
+            preflight = self.environ["REQUEST_METHOD"] == "OPTIONS"
+            headers.update(cors_headers(origin, self.environ["PATH_INFO"], allowed=allowed, preflight=preflight))
+        return headers
+
+
+def begun(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts) -> Exchange:
+    """Return the exchange of a request that begins now."""
+    return Exchange(environ, endpoint, gateway, request_id_of(environ.get("HTTP_X_REQUEST_ID")), time.monotonic())
