@@ -9,6 +9,7 @@ import click
 
 from chassis.settings import BadSettings, load
 from cli.commands import (
+    completion,
     doctor,
     down,
     install,
@@ -77,6 +78,7 @@ for _module in (
     usage,
     doctor,
     install,
+    completion,
 ):
     for _command in _module.COMMANDS:
         main.add_command(_command)

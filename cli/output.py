@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,27 @@ def step(what: str) -> Iterator[None]:
 def print_json(value: object) -> None:
     """Print *value* as indented JSON on standard output."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    console.file.write(text + "\n")
+    sys.stdout.write(text + "\n")
+
+
+def _words_aside(_: click.Context, __: click.Parameter, as_json: bool) -> bool:
+    if as_json:
+        console.file = sys.stderr
+    return as_json
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON; all else goes to standard error.", callback=_words_aside
+)
+"""The option of every command that has something to tell; programs find nothing but JSON on standard output."""
+
+
+def report(value: object, words: str, *, as_json: bool) -> None:
+    """Print what came of a command: *value* as JSON, or *words*."""
+    if as_json:
+        print_json(value)
+    else:
+        console.print(words)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:

@@ -6,14 +6,14 @@ import click
 
 from cli.errors import Exit
 from cli.examination import examine
-from cli.output import console, print_json
+from cli.output import console, json_option, print_json
 from cli.suite import Suite
 
 _SIGNS = {"ok": "[green]✔[/green]", "warning": "[yellow]![/yellow]", "wrong": "[red]✘[/red]"}
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def doctor(suite: Suite, as_json: bool) -> None:
     """Look for what keeps the suite from working. Exit code 0 when nothing is wrong, 1 when something is."""

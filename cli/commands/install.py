@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from cli.errors import Exit, Stop
-from cli.output import console, print_json
+from cli.output import console, json_option, print_json
 from cli.programs import Plan, programs
 from cli.suite import Suite
 from cli.units import FIRST_WITH_STEPS, SETTINGS, UNITS, File, Machine, files, unit_name
@@ -26,7 +26,7 @@ from embedded import Missing
     "--settings", type=click.Path(path_type=Path), default=SETTINGS, show_default=True, help="Folder of the variables."
 )
 @click.option("--dry-run", is_flag=True, help="Show the files and write none of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print what is, or would be, written as JSON.")
+@json_option
 @click.pass_obj
 def install(suite: Suite, user: str, units: Path, settings: Path, dry_run: bool, as_json: bool) -> None:
     """Write units of systemd for what servoir.yaml says: a target, a service for each part, one for each model server.

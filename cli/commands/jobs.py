@@ -12,14 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.answers import print_objects
 from cli.errors import Exit, Stop
 from cli.jobs import ENDED, UPLOAD, BackgroundJobs, is_background, is_many, read_values
-from cli.output import console, print_json, print_table, readable_bytes, readable_seconds
+from cli.output import console, json_option, print_json, print_table, readable_bytes, readable_seconds, report
 from cli.suite import Suite
 
 _TASKS = ("bbox", "polygon", "lane", "classify")
 _FORMATS = ("jsonl", "via", "coco", "csv", "annotated", "files")
 _LOOK_S = 0.5
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _follow = click.option("--follow", is_flag=True, help="Show how it goes on until it is over.")
 
 
@@ -44,7 +43,7 @@ def jobs() -> None:
 @click.option("--background", is_flag=True, help="A background job, though the sources are pictures.")
 @click.option("--upload", is_flag=True, help="Jobs: send the files; else a suite on this machine reads them itself.")
 @_follow
-@_json
+@json_option
 @click.pass_obj
 def submit(
     suite: Suite,
@@ -82,7 +81,7 @@ def submit(
 @click.argument("kind")
 @click.argument("parameters", nargs=-1)
 @_follow
-@_json
+@json_option
 @click.pass_obj
 def start(suite: Suite, kind: str, parameters: tuple[str, ...], follow: bool, as_json: bool) -> None:
     """Start a background job of KIND with PARAMETERS (NAME=VALUE; a value may be JSON), and print its id.
@@ -98,7 +97,7 @@ def start(suite: Suite, kind: str, parameters: tuple[str, ...], follow: bool, as
 
 @jobs.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@_json
+@json_option
 @click.pass_obj
 def list_(suite: Suite, limit: int, as_json: bool) -> None:
     """List background jobs, newest first."""
@@ -113,7 +112,7 @@ def list_(suite: Suite, limit: int, as_json: bool) -> None:
 @jobs.command()
 @click.argument("job")
 @_follow
-@_json
+@json_option
 @click.pass_obj
 def show(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
     """Show how JOB is doing, and at its end what was found or came out."""
@@ -135,7 +134,7 @@ def show(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
-@_json
+@json_option
 @click.pass_obj
 def log(suite: Suite, job: str, as_json: bool) -> None:
     """Print the log of a background JOB."""
@@ -149,32 +148,37 @@ def log(suite: Suite, job: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
+@json_option
 @click.pass_obj
-def cancel(suite: Suite, job: str) -> None:
+def cancel(suite: Suite, job: str, as_json: bool) -> None:
     """Cancel JOB. Of an asynchronous prediction, what runs already is let finish."""
     if is_background(job):
-        console.print(line_of(BackgroundJobs(suite.gateway).cancel(job)))
+        told = BackgroundJobs(suite.gateway).cancel(job)
+        report(told, line_of(told), as_json=as_json)
     else:
-        _print(suite.gateway.cancel(job))
+        _show(suite.gateway.cancel(job), as_json)
 
 
 @jobs.command()
 @click.argument("job")
 @_follow
+@json_option
 @click.pass_obj
-def retry(suite: Suite, job: str, follow: bool) -> None:
+def retry(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
     """Have a background JOB that failed or was cancelled go on from where it was."""
     found = BackgroundJobs(suite.gateway)
-    console.print(line_of(found.retry(job)))
+    told = found.retry(job)
+    if not (follow and as_json):
+        report(told, line_of(told), as_json=as_json)
     if follow:
-        _until_over(found, job, as_json=False)
+        _until_over(found, job, as_json)
 
 
 @jobs.command()
 @click.argument("job")
 @click.argument("names", nargs=-1)
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="Write the files, or NAMES of them, there.")
-@_json
+@json_option
 @click.pass_obj
 def results(suite: Suite, job: str, names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """List the files that came out of a background JOB, or fetch them."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli.output import console, errors, print_json, print_table
+from cli.output import console, errors, json_option, print_json, print_table, report
 from cli.suite import Suite
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,7 +60,7 @@ def keys() -> None:
 @click.option("--weight", default=1.0, show_default=True, help="The client's share among those of its class.")
 @click.option("--admin", is_flag=True, help="May also do what operators do.")
 @click.option("--expires", type=Duration(), help="After how long it ends, as 90d.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def create(suite: Suite, /, expires: float | None, as_json: bool, **terms: Any) -> None:
     """Make a key for CLIENT and print its token, which cannot be shown again."""
@@ -71,7 +71,7 @@ def create(suite: Suite, /, expires: float | None, as_json: bool, **terms: Any) 
 @keys.command("list")
 @click.option("--client", default="", help="Only this client's.")
 @click.option("--all", "everything", is_flag=True, help="Revoked ones too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def show(suite: Suite, client: str, everything: bool, as_json: bool) -> None:
     """List the keys, without anything secret."""
@@ -87,11 +87,12 @@ def show(suite: Suite, client: str, everything: bool, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key", type=KeyId())
+@json_option
 @click.pass_obj
-def revoke(suite: Suite, key: str) -> None:
+def revoke(suite: Suite, key: str, as_json: bool) -> None:
     """End the key with the id KEY for good."""
     ended = suite.gateway.revoke_key(key)
-    console.print(f"The key {key} of {ended['client_id']} is revoked.")
+    report(ended, f"The key {key} of {ended['client_id']} is revoked.", as_json=as_json)
 
 
 @keys.command()
@@ -99,7 +100,7 @@ def revoke(suite: Suite, key: str) -> None:
 @click.option(
     "--grace", type=Duration(), default="1d", show_default=True, help="How long the old token is still taken."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def rotate(suite: Suite, key: str, grace: float, as_json: bool) -> None:
     """Give the key with the id KEY a new token and print it; the old one is taken for a while yet."""

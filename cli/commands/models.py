@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cli.output import print_json, print_table
+from cli.output import json_option, print_json, print_table
 from cli.suite import Suite
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def models(suite: Suite, as_json: bool) -> None:
     """List the published models."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from cli.answers import print_hops, print_objects
+from cli.completions import model_keys
 from cli.drawing import draw
 from cli.errors import Stop
-from cli.output import console, print_json
+from cli.output import console, json_option, print_json
 from cli.suite import Suite
 
 _TASKS = ("bbox", "polygon", "lane", "classify")
@@ -18,11 +19,17 @@ _TASKS = ("bbox", "polygon", "lane", "classify")
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", "key", default="", help="The model's key; without it, the default of the task answers.")
+@click.option(
+    "--model",
+    "key",
+    default="",
+    shell_complete=model_keys,
+    help="The model's key; without it, the default of the task answers.",
+)
 @click.option("--task", type=click.Choice(_TASKS), help="What is asked; the model's own task, or bbox.")
 @click.option("--timeout", "timeout_s", type=float, default=0.0, help="The deadline in seconds.")
 @click.option("--draw", "folder", type=click.Path(path_type=Path), help="Write the pictures with what was found here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
+@json_option
 @click.pass_obj
 def predict(
     suite: Suite,

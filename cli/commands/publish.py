@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.model_folder import read_model_folder
-from cli.output import console, print_json
+from cli.output import console, json_option, print_json
 from cli.suite import Suite
 
 
@@ -15,7 +15,7 @@ from cli.suite import Suite
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--release", is_flag=True, help="Have its short key <org>-<problem> find it; no server is started.")
 @click.option("--default", is_flag=True, help="Have it answer its task where a request names no model.")
-@click.option("--json", "as_json", is_flag=True, help="Print the modelinfo as the registry keeps it.")
+@json_option
 @click.pass_obj
 def publish(suite: Suite, folder: Path, release: bool, default: bool, as_json: bool) -> None:
     """Publish the model in FOLDER: <org>-<problem>-<rel>.yaml and the weights that it names.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from cli.output import print_json, print_table, readable_bytes, readable_seconds
+from cli.output import json_option, print_json, print_table, readable_bytes, readable_seconds
 from cli.suite import Suite
 
 _COLUMNS = ["model", ">waiting", ">at work", ">oldest", ">bytes", ">servers", ">images/s", ">refused", ">quarantined"]
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def queue(suite: Suite, as_json: bool) -> None:
     """Show each model's queue: what waits, what is at work, how fast it drains, what was refused or given up."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from cli.completions import model_keys
 from cli.errors import Exit, Stop
 from cli.model_set import problem_of
-from cli.output import console
+from cli.output import json_option, report
 from cli.rollout import PATIENCE_S, SETTLE_S, Rollout
 from cli.suite import Suite
 
@@ -22,12 +23,13 @@ _registry_only = click.option(
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=model_keys)
 @click.option("--replicas", type=click.IntRange(1), default=None, help="How many servers; as many as the old one has.")
 @click.option("--keep-old", is_flag=True, help="Leave the old version served and released, under its whole key.")
 @_settle
 @_patience
 @_registry_only
+@json_option
 @click.pass_obj
 def release(
     suite: Suite,
@@ -37,6 +39,7 @@ def release(
     settle: float,
     patience: float,
     registry_only: bool,
+    as_json: bool,
 ) -> None:
     """Serve the model KEY in the place of its version before, without a gap.
 
@@ -46,23 +49,24 @@ def release(
     """
     if registry_only:
         suite.gateway.release(key)
-        console.print(f"{key} is released.")
+        report({"key": key, "tasks": []}, f"{key} is released.", as_json=as_json)
         return
     with suite.changing():
         move = Rollout(suite, settle_s=settle, patience_s=patience).release(
             key, replicas=replicas or 0, keep_old=keep_old
         )
     follows = f", and so does {', '.join(move.tasks)} without a key" if move.tasks else ""
-    console.print(f"{problem_of(key)} finds {key}{follows}.")
+    report({"key": key, "tasks": list(move.tasks)}, f"{problem_of(key)} finds {key}{follows}.", as_json=as_json)
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=model_keys)
 @_settle
 @_patience
 @_registry_only
+@json_option
 @click.pass_obj
-def retire(suite: Suite, key: str, settle: float, patience: float, registry_only: bool) -> None:
+def retire(suite: Suite, key: str, settle: float, patience: float, registry_only: bool, as_json: bool) -> None:
     """Let no request find the model KEY any more, and end its servers when they have answered what they have."""
     tasks = [task for task, default in suite.gateway.models()["defaults"].items() if default == key]
     if tasks:
@@ -73,7 +77,7 @@ def retire(suite: Suite, key: str, settle: float, patience: float, registry_only
     else:
         with suite.changing():
             Rollout(suite, settle_s=settle, patience_s=patience).retire(key)
-    console.print(f"{key} is retired.")
+    report({"key": key}, f"{key} is retired.", as_json=as_json)
 
 
 COMMANDS = [release, retire]

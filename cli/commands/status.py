@@ -8,7 +8,7 @@ import click
 
 from cli.errors import Exit, Stop
 from cli.figures import read_figures
-from cli.output import console, print_json, print_table, readable_bytes, readable_seconds
+from cli.output import console, json_option, print_json, print_table, readable_bytes, readable_seconds
 from cli.programs import MODEL_SERVER, Program, programs
 from cli.suite import Suite
 from cli.supervision import Process
@@ -17,7 +17,7 @@ _MODEL = "servoir_model_server_"
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def status(suite: Suite, as_json: bool) -> None:
     """Show every process of the suite on this machine. Exit code 0 when all of it serves, 5 when not."""

@@ -12,7 +12,7 @@ import click
 from cli.answers import print_hops, print_objects
 from cli.drawing import draw
 from cli.errors import Exit, Stop
-from cli.output import console, step
+from cli.output import console, json_option, print_json, step
 from cli.programs import Plan
 from cli.suite import Suite
 from demo import pictures
@@ -23,8 +23,9 @@ _FIRST_ANSWER_S = 30.0
 
 @click.command()
 @click.option("--no-photo", is_flag=True, help="Do not send a photograph when all is up.")
+@json_option
 @click.pass_obj
-def up(suite: Suite, no_photo: bool) -> None:
+def up(suite: Suite, no_photo: bool, as_json: bool) -> None:
     """Start the suite on this machine: what servoir.yaml says, and what it needs.
 
     Returns when all of it serves; the suite runs on. Again, it applies what has changed in servoir.yaml.
@@ -40,7 +41,10 @@ def up(suite: Suite, no_photo: bool) -> None:
     console.print(
         f"\n[bold green]The suite is up[/bold green] after {time.monotonic() - began:.0f} s. It answers at {plan.url}"
     )
-    _say_what_next(plan)
+    if as_json:
+        print_json({"url": plan.url, "home": str(plan.settings.home), "models": [served.key for served in plan.models]})
+    else:
+        _say_what_next(plan)
 
 
 def _show(suite: Suite) -> None:

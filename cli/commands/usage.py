@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.output import print_json, print_table, readable_bytes, readable_seconds
+from cli.output import json_option, print_json, print_table, readable_bytes, readable_seconds
 from cli.suite import Suite
 
 _PERCENTILES = {"latency_p50_s": ">p50", "latency_p95_s": ">p95", "latency_p99_s": ">p99"}
@@ -18,7 +18,7 @@ _PERCENTILES = {"latency_p50_s": ">p50", "latency_p95_s": ">p95", "latency_p99_s
 @click.option("--to", "until", default="", help="The first moment that no longer counts.")
 @click.option("--client", default="", help="Only this client's.")
 @click.option("--model", default="", help="Only this model's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_obj
 def usage(suite: Suite, by: str, since: str, until: str, client: str, model: str, as_json: bool) -> None:
     """Sum up the answered requests, latencies at most 4.5 % off; with an API key, those of its client."""
