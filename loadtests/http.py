@@ -37,7 +37,7 @@ def form(filename: str, content: bytes, *, copies: int = 1) -> bytes:
 def upload(
     host: str, path: str, body: bytes, headers: Mapping[str, str] | None = None, *, content_type: str = CONTENT_TYPE
 ) -> bytes:
-    """Return the bytes of a POST of *body*, a form unless *content_type* says otherwise, on a connection that is kept."""
+    """Return the bytes of a POST of *body*, by default a form, on a connection that is kept."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", f"Content-Type: {content_type}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -71,7 +71,7 @@ def _body(received: bytes | bytearray, head: bytes, body_at: int) -> bytes | Non
 
 def _joined(received: bytes | bytearray, at: int) -> bytes | None:
     """Return the chunks from *at* on as one; None while the last is missing."""
-    parts = []
+    parts = list[bytes]()
     while (line_end := received.find(_LINE_END, at)) >= 0:
         size = int(bytes(received[at:line_end]).partition(b";")[0], 16)
         start = line_end + len(_LINE_END)

@@ -1,0 +1,1 @@
+"""The comparison with other model servers: ``python -m loadtests.rivals``."""

@@ -1,0 +1,83 @@
+"""What a comparison tries, and for how long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtests.bench.generator import Picture
+from loadtests.bench.models import Model
+from loadtests.rivals.results import Setting
+
+FEW, MANY = 8, 64
+KILL_CLIENTS = 16
+TIMES = 4
+DEADLINE_S = 1.0
+QUEUE_SHARE = 0.6
+"""Of the deadline's worth of requests, what a rival's queue is limited to: it could still serve all of them in time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """*pictures* say what the right answer holds; *body* is what the *echo* is sent. Times in seconds."""
+
+    home: Path
+    cache: Path
+    model: Model
+    echo: Model
+    pictures: Sequence[Picture]
+    body: Picture
+    quick: bool
+
+    @property
+    def cores(self) -> int:
+        """The cores that everything here shares."""
+        return len(os.sched_getaffinity(0))
+
+    @property
+    def pictures_folder(self) -> Path:
+        """Where the pictures are."""
+        return self.home / "photographs"
+
+    @property
+    def warm_up_s(self) -> float:
+        """Before each measurement."""
+        return 0.8 if self.quick else 1.2
+
+    @property
+    def throughput_s(self) -> float:
+        """Of each number of clients, for each setting."""
+        return 2.5 if self.quick else 4.0
+
+    @property
+    def cost_s(self) -> float:
+        """Of the model that does nothing."""
+        return 2.5 if self.quick else 5.0
+
+    @property
+    def overload_s(self) -> float:
+        """Of the flood."""
+        return 4.0 if self.quick else 10.0
+
+    @property
+    def kill_s(self) -> float:
+        """From before the kill to the end; long enough for a worker to come back."""
+        return 8.0 if self.quick else 12.0
+
+
+def grid(cores: int) -> list[Setting]:
+    """Return the settings that are tried with each rival: a process for each core, without batches and with, and one
+    process whose engine has all cores.
+    """
+    return [
+        Setting(workers=cores, threads=1, batch_size=1, wait_ms=0),
+        Setting(workers=cores, threads=1, batch_size=4, wait_ms=2),
+        Setting(workers=1, threads=cores, batch_size=8, wait_ms=5),
+    ]
+
+
+def cheapest() -> Setting:
+    """Return the setting with which a request to a model that does nothing costs a rival least: few, full batches."""
+    return Setting(workers=1, threads=1, batch_size=8, wait_ms=2)
