@@ -339,6 +339,20 @@ class UsageRow(_message.Message):
     images: int
     def __init__(self, group: _Optional[_Mapping[str, str]] = ..., requests: _Optional[int] = ..., statuses: _Optional[_Mapping[int, int]] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ..., latency_histogram: _Optional[_Iterable[int]] = ..., images: _Optional[int] = ...) -> None: ...
 
+class RollUpUsageRequest(_message.Message):
+    __slots__ = ("days_before_ms", "forget_before_ms")
+    DAYS_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
+    FORGET_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
+    days_before_ms: int
+    forget_before_ms: int
+    def __init__(self, days_before_ms: _Optional[int] = ..., forget_before_ms: _Optional[int] = ...) -> None: ...
+
+class RollUpUsageResponse(_message.Message):
+    __slots__ = ("more",)
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    more: bool
+    def __init__(self, more: bool = ...) -> None: ...
+
 class ApiKey(_message.Message):
     __slots__ = ("api_key_json",)
     API_KEY_JSON_FIELD_NUMBER: _ClassVar[int]

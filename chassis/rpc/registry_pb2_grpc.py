@@ -114,6 +114,11 @@ class RegistryStub(object):
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.RollUpUsage = channel.unary_unary(
+                '/servoir.v1.Registry/RollUpUsage',
+                request_serializer=chassis_dot_rpc_dot_registry__pb2.RollUpUsageRequest.SerializeToString,
+                response_deserializer=chassis_dot_rpc_dot_registry__pb2.RollUpUsageResponse.FromString,
+                _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/servoir.v1.Registry/CreateApiKey',
                 request_serializer=chassis_dot_rpc_dot_registry__pb2.CreateApiKeyRequest.SerializeToString,
@@ -263,6 +268,13 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollUpUsage(self, request, context):
+        """Sum up by the day what was used long ago, a part of it at each call, and forget what is older yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateApiKey(self, request, context):
         """-- API keys -------------------------------------------------------------------------------
         Make a key. Its token is told here and never again: only a hash of it is kept.
@@ -389,6 +401,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'RollUpUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollUpUsage,
+                    request_deserializer=chassis_dot_rpc_dot_registry__pb2.RollUpUsageRequest.FromString,
+                    response_serializer=chassis_dot_rpc_dot_registry__pb2.RollUpUsageResponse.SerializeToString,
             ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
@@ -853,6 +870,33 @@ class Registry(object):
             '/servoir.v1.Registry/GetUsage',
             chassis_dot_rpc_dot_registry__pb2.GetUsageRequest.SerializeToString,
             chassis_dot_rpc_dot_registry__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollUpUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/servoir.v1.Registry/RollUpUsage',
+            chassis_dot_rpc_dot_registry__pb2.RollUpUsageRequest.SerializeToString,
+            chassis_dot_rpc_dot_registry__pb2.RollUpUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,7 @@ __all__ = [
 
 log = logs.logger()
 _LONGEST_RETRY_S = 1.0
+_ROLL_UP_TIMEOUT_S = 60.0
 
 
 class RegistryClient:
@@ -163,6 +164,16 @@ class RegistryClient:
         request = pb.GetUsageRequest(by=by, client_id=client_id, model_key=model_key, from_ms=from_ms, to_ms=to_ms)
         with told():
             return list(self._stub.GetUsage(request, timeout=self._timeout_s).rows)
+
+    def roll_up_usage(self, *, days_before_ms: int, forget_before_ms: int = 0) -> None:
+        """Sum up by the day what was used before *days_before_ms* (Unix time; 0: nothing); forget what is older yet.
+
+        Raises Conflict where another does the same just now.
+        """
+        request = pb.RollUpUsageRequest(days_before_ms=days_before_ms, forget_before_ms=forget_before_ms)
+        with told():
+            while self._stub.RollUpUsage(request, timeout=_ROLL_UP_TIMEOUT_S).more:
+                pass
 
     def create_api_key(self, terms: Terms, *, actor: str) -> tuple[ApiKey, str]:
         """Make an API key; return it and its token, which nobody can be told again. Raises BadRequest."""

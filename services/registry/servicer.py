@@ -26,7 +26,8 @@ from services.registry.models import Models, Snapshot
 from services.registry.report import read_report, report_message
 from services.registry.reports import Reports
 from services.registry.store import Store
-from services.registry.usage import check_batch, parse_groups, usage_document, usage_pipeline, usage_rows
+from services.registry.usage import check_batch, parse_groups, usage_document
+from services.registry.usage_book import UsageBook
 
 USAGE_RECORDS = metrics.Counter("servoir_registry_usage_records_total", "usage records stored")
 WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models, leases or API keys")
@@ -48,6 +49,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         max_watchers: int,
     ) -> None:
         self._store = store
+        self._usage = UsageBook(store)
         self._reports = Reports(store)
         self._models = models
         self._leases = leases
@@ -157,7 +159,14 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     def GetUsage(self, request: pb.GetUsageRequest, context: grpc.ServicerContext) -> pb.GetUsageResponse:
         """Return sums of usage."""
         groups = parse_groups(request.by)
-        return pb.GetUsageResponse(rows=usage_rows(self._store.sum_usage(usage_pipeline(request, groups)), groups))
+        return pb.GetUsageResponse(rows=self._usage.rows(request, groups))
+
+    def RollUpUsage(self, request: pb.RollUpUsageRequest, context: grpc.ServicerContext) -> pb.RollUpUsageResponse:
+        """Make sums of days from some of what is older, and forget what is older yet."""
+        more = self._usage.roll_up(request.days_before_ms) if request.days_before_ms else False
+        if request.forget_before_ms:
+            self._usage.forget(request.forget_before_ms)
+        return pb.RollUpUsageResponse(more=more)
 
     # -- API keys ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@
     api_keys        _id key id; key (its fields), hashes (sha256, until_ms),     (read whole into memory)
                     version
     usage_batches   _id batch id; records (services/registry/usage.py)           _USAGE_INDEXES
+    usage_days      _id; sums of a day (services/registry/usage_days.py)         answered_at_ms
 
 Every write is acknowledged by a majority, from its journal. A document and its history are written in one transaction.
 MongoDB's failures leave here as Unavailable, and as BadRequest where a document cannot be stored.
@@ -61,7 +62,6 @@ ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to Mong
 _FIND_TIMEOUT_MS = 2000
 _SILENCE_MS = 3000
 _CALL_TIMEOUT_S = 5.0
-_SUM_TIMEOUT_S = 30.0
 _CHANGES_WAIT_MS = 250
 _FORGET_LEASES_S = 3600
 _HISTORY_INDEXES = [
@@ -142,6 +142,7 @@ class Store:
             self.db.reports.create_indexes(_REPORT_INDEXES)
             self.db.leases.create_indexes(_LEASE_INDEXES)
             self.db.usage_batches.create_indexes(_USAGE_INDEXES)
+            self.db.usage_days.create_index("answered_at_ms")
         except OperationFailure as error:
             raise Unavailable(
                 f"MongoDB at {self._shown} refuses us: check the user, the password and the user's rights "
@@ -308,11 +309,6 @@ class Store:
             except DuplicateKeyError:
                 return False
         return True
-
-    def sum_usage(self, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """Return what an aggregation of the batches gives (services/registry/usage.py has it)."""
-        with self.asked("usage", timeout_s=_SUM_TIMEOUT_S):
-            return list(self.db.usage_batches.aggregate(list(pipeline), allowDiskUse=True))
 
     # -- changes ----------------------------------------------------------------------------------------------------
 

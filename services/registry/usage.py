@@ -91,12 +91,12 @@ def usage_pipeline(request: GetUsageRequest, groups: Sequence[str]) -> list[dict
 
     The batches are found by an index, then taken apart, and their records sifted again.
     """
-    wanted = _wanted(request)
-    stages: list[dict[str, Any]] = [{"$match": {"records": {"$elemMatch": wanted}}}] if wanted else []
+    sifted = wanted(request)
+    stages: list[dict[str, Any]] = [{"$match": {"records": {"$elemMatch": sifted}}}] if sifted else []
     stages.append({"$unwind": "$records"})
-    if wanted:
-        stages.append({"$match": {f"records.{name}": condition for name, condition in wanted.items()}})
-    by = {name: _GROUP_VALUES[name] for name in {*groups, "status"}}
+    if sifted:
+        stages.append({"$match": {f"records.{name}": condition for name, condition in sifted.items()}})
+    by = {name: GROUP_VALUES[name] for name in {*groups, "status"}}
     stages.append(
         {
             "$group": {
@@ -111,15 +111,16 @@ def usage_pipeline(request: GetUsageRequest, groups: Sequence[str]) -> list[dict
     return stages
 
 
-def _wanted(request: GetUsageRequest) -> dict[str, Any]:
-    wanted: dict[str, Any] = {}
+def wanted(request: GetUsageRequest) -> dict[str, Any]:
+    """Return the conditions that *request* holds records to."""
+    conditions: dict[str, Any] = {}
     if request.client_id:
-        wanted["client_id"] = request.client_id
+        conditions["client_id"] = request.client_id
     if request.model_key:
-        wanted["model_key"] = request.model_key
+        conditions["model_key"] = request.model_key
     times = {"$gte": request.from_ms} if request.from_ms else {}
     times |= {"$lt": request.to_ms} if request.to_ms else {}
-    return wanted | ({"answered_at_ms": times} if times else {})
+    return conditions | ({"answered_at_ms": times} if times else {})
 
 
 def usage_rows(sums: Iterable[Mapping[str, Any]], groups: Sequence[str]) -> list[UsageRow]:
@@ -157,9 +158,10 @@ def _began_ms(period_ms: int) -> dict[str, Any]:
     return {"$subtract": ["$records.answered_at_ms", {"$mod": ["$records.answered_at_ms", period_ms]}]}
 
 
-_GROUP_VALUES: dict[str, Any] = {
+GROUP_VALUES: dict[str, Any] = {
     "client": "$records.client_id",
     "model": "$records.model_key",
     "status": "$records.status",
     **{name: _began_ms(period_ms) for name, period_ms in _PERIODS_MS.items()},
 }
+"""Where a record says what it is grouped by."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pymongo
 import pytest
 
-from chassis.errors import BadRequest
+from chassis.errors import BadRequest, Conflict
 from chassis.rpc.registry_pb2 import GetUsageRequest, UsageRecord
 from services.registry.client import AsyncRegistryClient, RegistryClient, percentile_s
 from services.registry.usage import PERCENTILE_ERROR, usage_pipeline
@@ -215,3 +216,52 @@ def _indexes(part: Any) -> set[str]:
         return set()
     own = {plan["indexName"]} if "indexName" in plan else set()
     return own.union(*(_indexes(it) for it in plan.values()))
+
+
+def exact(**fields: Any) -> UsageRecord:
+    """Return a record whose seconds can be summed in any order."""
+    return record(**{"service_s": 0.25, **fields})
+
+
+def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: RegistryClient, mongo_url: str):
+    for number in range(5):
+        moment = START_MS + number * HOUR_MS
+        records = [
+            exact(answered_at_ms=moment, status=status, image_index=index) for index, status in enumerate((200, 422))
+        ]
+        registry.record_usage(f"old-{number}", [*records, exact(answered_at_ms=moment, client_id="bob", service_s=1.5)])
+    registry.record_usage("straddling", [exact(answered_at_ms=START_MS + DAY_MS + shift) for shift in (-1, 0)])
+    registry.record_usage("recent", [exact(answered_at_ms=START_MS + 2 * DAY_MS)])
+    before = {by: registry.usage(by=by) for by in ("", "client", "model,status", "day,client")}
+
+    for _ in range(2):
+        registry.roll_up_usage(days_before_ms=START_MS + DAY_MS)
+
+    assert {by: registry.usage(by=by) for by in before} == before
+    assert rows(registry, "day", from_ms=START_MS, to_ms=START_MS + DAY_MS) == [("2023-11-14", 16)]
+    assert rows(registry, "hour", client_id="bob") == [("2023-11-14T00:00Z", 5)]
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+        assert {batch["_id"] for batch in client.servoir.usage_batches.find()} == {"straddling", "recent"}
+
+
+def test_usage_is_forgotten_after_a_time(registry: RegistryClient):
+    for day in range(4):
+        registry.record_usage(f"day-{day}", [record(answered_at_ms=START_MS + day * DAY_MS)])
+    registry.roll_up_usage(days_before_ms=START_MS + 2 * DAY_MS, forget_before_ms=START_MS + DAY_MS)
+
+    assert rows(registry, "day") == [("2023-11-15", 1), ("2023-11-16", 1), ("2023-11-17", 1)]
+
+
+def test_two_that_roll_up_at_once_count_everything_once(registry: RegistryClient):
+    for number in range(300):
+        registry.record_usage(f"batch-{number}", [record(answered_at_ms=START_MS + number)])
+
+    def roll_up(_: int) -> None:
+        with suppress(Conflict):
+            registry.roll_up_usage(days_before_ms=START_MS + DAY_MS)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(roll_up, range(3)))
+    registry.roll_up_usage(days_before_ms=START_MS + DAY_MS)
+
+    assert rows(registry, "day") == [("2023-11-14", 300)]
