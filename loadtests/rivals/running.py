@@ -23,7 +23,7 @@ from loadtests.rivals.rival import Rival
 from loadtests.rivals.settings import ServerSettings, variables
 
 _READY_S = 90.0
-_LEAVE_S = 8.0
+_LEAVE_S = 5.0
 _ASK_S = 10.0
 
 
@@ -111,4 +111,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for pid in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
