@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 from chassis import logs, metrics
 from chassis.errors import ServoirError
@@ -36,7 +37,7 @@ def main() -> int:
     metrics.serve(settings.metrics_port, settings.metrics_host)
     broker = Broker(client)
     caretaker = Caretaker(Records(client, broker.enqueue), broker, lease_s=settings.jobs_lease_s)
-    periodic.schedule_all(broker)
+    periodic.schedule_all(broker, time.time())
     worker = Worker(settings, connect(settings.redis_url), caretaker)
     worker.work(with_scheduler=True, logging_level=logging.getLevelName(logging.WARNING))
     return 0

@@ -11,7 +11,7 @@ import msgspec
 from chassis.errors import NotFound
 from services.jobs.broker import Broker
 from services.jobs.folders import job_folder
-from services.jobs.job import Job, Owner, State, new_id, repeated_id
+from services.jobs.job import Job, Owner, State, is_id, new_id, repeated_id
 from services.jobs.kinds import KINDS, check, kind_of, read_parameters
 from services.jobs.kinds.kind import Parameters, Submission
 from services.jobs.records import Records, connect
@@ -31,6 +31,7 @@ __all__ = [
     "Uploads",
     "allowed_path",
     "check",
+    "is_id",
     "is_upload",
     "read_parameters",
     "uploads_of",

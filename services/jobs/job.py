@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -67,6 +68,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         if rate is None or self.state != "running" or not self.total:
             return None
         return max(0.0, (self.total - self.done) / rate)
+
+
+_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}").fullmatch
+
+
+def is_id(text: str) -> bool:
+    """Return whether *text* could be a job's id."""
+    return bool(_ID(text))
 
 
 def new_id(kind: str) -> str:

@@ -1,0 +1,85 @@
+"""What is done again and again: once, however many schedulers are up."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import redis
+
+from services.jobs.broker import PERIODIC_QUEUE, Broker, queue_of
+from services.jobs.expiry import remove_expired
+from services.jobs.job import Job, Owner
+from services.jobs.periodic import EVERY_S, schedule_all, schedule_next
+from services.jobs.records import Records, connect
+from services.jobs.uploads import KEPT_S, Uploads
+from tests.integration.jobs.jobs_world import JobsWorld
+from tests.parts import wait_until
+
+
+def test_the_next_time_is_scheduled_once_by_however_many(redis_url: str) -> None:
+    broker, now_s = Broker(connect(redis_url)), time.time()
+
+    first = [schedule_next(broker, name, now_s) for name in EVERY_S]
+    schedule_all(Broker(connect(redis_url)), now_s)
+    later = [schedule_next(broker, name, now_s + EVERY_S[name]) for name in EVERY_S]
+
+    assert first == later == [True] * len(EVERY_S)
+    assert queue_of(PERIODIC_QUEUE, connect(redis_url)).scheduled_job_registry.count == 2 * len(EVERY_S)
+
+
+def test_two_workers_do_each_time_once(world: JobsWorld) -> None:
+    world.start_worker("jobs-1")
+    with redis.Redis.from_url(world.redis_url) as client:
+        for number in range(3):
+            Broker(client).schedule("services.jobs.periodic.expiry", datetime.now(UTC), id=f"expiry-{number}")
+
+    logs = [world.parts[name].log for name in ("jobs-0", "jobs-1")]
+
+    def done() -> str:
+        return "".join(line for log in logs for line in log.read_text().splitlines() if "expired_removed" in line)
+
+    wait_until(lambda: all(f"expiry-{number}" in done() for number in range(3)), what="all are done")
+    assert [done().count(f'"expiry-{number}"') for number in range(3)] == [1, 1, 1]
+    world.parts["jobs-1"].stop()
+
+
+@pytest.fixture
+def records(redis_url: str) -> Records:
+    client = connect(redis_url)
+    return Records(client, Broker(client).enqueue)
+
+
+def over(records: Records, name: str, *, keep_s: float) -> str:
+    """Return a job that is cancelled."""
+    job = Job(
+        id=f"{name}-0123456789abcdef",
+        kind=name,
+        queue="default",
+        parameters=b"{}",
+        owner=Owner("ann"),
+        keep_s=keep_s,
+        created_s=time.time(),
+    )
+    records.add(job)
+    records.cancel(job.id)
+    return job.id
+
+
+def test_what_has_expired_goes_with_its_files(records: Records, tmp_path: Path) -> None:
+    gone, kept = over(records, "gone", keep_s=-1), over(records, "kept", keep_s=60)
+    for name in (gone, kept, "unknown-0123456789abcdef", "not a job"):
+        (tmp_path / name / "results").mkdir(parents=True)
+    old, new = (
+        Uploads(tmp_path / "uploads", max_bytes=10, max_files=1),
+        Uploads(tmp_path / "uploads", max_bytes=10, max_files=1, clock=lambda: time.time() + KEPT_S + 60),
+    )
+    old.create("ann")
+
+    removed = remove_expired(records, new, tmp_path, time.time() + 2 * 86_400)
+
+    assert removed == {"jobs": 1, "uploads": 1, "unknown": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [kept, "not a job", "uploads"]
+    assert [job.id for job in records.jobs("ann", limit=9)] == [kept]
