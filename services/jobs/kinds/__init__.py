@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from services.jobs.kinds import evaluation, predict
+from services.jobs.kinds import conversion, evaluation, predict
 from services.jobs.kinds.kind import Kind, Parameters, Submission
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (predict.KIND, evaluation.KIND)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (predict.KIND, evaluation.KIND, conversion.KIND)}
 
 ANY_PARAMETERS: Any = reduce(or_, (kind.parameters for kind in KINDS.values()))
 """The parameters of one kind or another; the member ``kind`` says of which."""
