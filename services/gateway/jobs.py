@@ -21,12 +21,11 @@ from services.gateway.operations import IMAGES, Query, operation
 from services.gateway.parts import parts
 from services.gateway.submissions import JobRef, submitted
 from services.gateway.vision import PREDICTION_PROBLEMS, PREDICTION_QUERY, V3
-from services.jobs.client import KINDS
+from services.jobs.client import KINDS, is_id
 
 _TASK = Query("task", "Multipart: `bbox`, `polygon`, `lane` or `classify`, where the form names none; else `bbox`")
 _LIMIT = Query("limit", "How many, at most 1000; 100 where it is not said", "integer")
 _ASYNCHRONOUS = re.compile(r"[0-9a-f]{32}").fullmatch
-_BACKGROUND = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}").fullmatch
 _MOST = 1000
 
 v3 = Blueprint("jobs", __name__, url_prefix=f"{V3}/jobs")
@@ -68,7 +67,7 @@ def every_job() -> Response:
 @operation("Jobs", (AsynchronousPrediction, BackgroundJob), problems=(404, 503))
 def show(id: str) -> Response:
     """Show how a job is doing, and at its end the answer or the problem."""
-    if _BACKGROUND(id):
+    if is_id(id):
         return json_response(background.shown(parts().jobs.job(id, client_id=whose())))
     return json_response(shown(parts().queue.job(_asynchronous(id), client_id=caller().client_id)))
 
@@ -80,7 +79,7 @@ def cancel(id: str) -> Response:
 
     A background job ends as soon as its worker looks. Where nothing is left to cancel, that is said with 409.
     """
-    if _BACKGROUND(id):
+    if is_id(id):
         return json_response(background.shown(parts().jobs.cancel(id, client_id=whose())))
     return json_response(shown(parts().queue.cancel(_asynchronous(id), client_id=caller().client_id)))
 
@@ -126,6 +125,6 @@ def _asynchronous(id: str) -> str:
 
 
 def _background(id: str) -> str:
-    if not _BACKGROUND(id):
+    if not is_id(id):
         raise NotFound("no such background job")
     return id
