@@ -14,6 +14,7 @@ import redis
 
 from services.jobs.broker import Broker
 from services.jobs.client import Job, JobsClient, Owner, Parameters, read_parameters
+from tests.chaos.subjects import Subject
 from tests.chaos.world import MODEL, World
 from tests.parts import wait_until
 
@@ -23,17 +24,20 @@ SETTINGS = {"SERVOIR_JOBS_LEASE_S": "2", "SERVOIR_JOBS_PREDICT_TIMEOUT_S": "20"}
 class JobsWorld(World):
     """A world in which jobs may read what lies below ``sources``."""
 
-    def __init__(self, folder: Path, *, workers: int = 1, **parts: int) -> None:
+    def __init__(
+        self, folder: Path, *, subject: Subject | None = None, workers: int = 1, gateways: int = 0, **env: str
+    ) -> None:
         self.jobs_folder, self.sources = folder / "jobs", folder / "sources"
         self.sources.mkdir(parents=True)
-        super().__init__(folder, **{"dispatchers": 1, "model_servers": 1, "gateways": 0, **parts})
+        self._env = env
+        super().__init__(folder, subject, dispatchers=1, model_servers=1, gateways=gateways)
         for number in range(workers):
             self.start_worker(f"jobs-{number}")
         self.client = JobsClient(self.redis_url, self.jobs_folder)
 
     def _start(self, name: str, module: list[str], address: str | None, **env: str) -> None:
         shared = {"SERVOIR_JOBS_FOLDER": str(self.jobs_folder), "SERVOIR_JOBS_SOURCES": str(self.sources)}
-        super()._start(name, module, address, **{**SETTINGS, **shared, **env})
+        super()._start(name, module, address, **{**SETTINGS, **shared, **self._env, **env})
 
     def start_worker(self, name: str) -> None:
         """Start another worker."""
@@ -52,7 +56,7 @@ class JobsWorld(World):
 
     def submit(self, **parameters: Any) -> Job:
         """Submit a job past the gateway: its parameters are not checked."""
-        told = {"kind": "predict", "model": MODEL, "task": "classify", **parameters}
+        told = {"kind": "predict", "model": MODEL, "task": "bbox", **parameters}
         read: Parameters = read_parameters(msgspec.json.encode(told))
         return self.client.submit(read, owner=Owner(client_id="ann"))
 

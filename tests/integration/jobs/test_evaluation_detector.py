@@ -1,8 +1,9 @@
-"""The real detector through the queue: its figures are those of pycocotools by hand, and it becomes ONNX and TensorRT."""
+"""The real detector through the queue: its figures are pycocotools' by hand, and it becomes ONNX and TensorRT."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.jobs.client import Owner, read_parameters
 from services.registry.client import Modelinfo, RegistryClient, read_modelinfo
 from tests.integration.jobs.jobs_world import JobsWorld
 from tests.model_folders import coco_folder, ready_models
@@ -33,20 +35,20 @@ class Coco:
 
 
 @pytest.fixture(scope="module")
-def labelled() -> Path:
-    folder = ready_models().parent / "pictures" / "coco-ccby"
-    if not folder.is_dir():
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobsWorld]:
+    pictures = ready_models().parent / "pictures" / "coco-ccby"
+    if not pictures.is_dir():
         pytest.skip("the labelled pictures are not beside the ready models")
-    return folder
+    folder = tmp_path_factory.mktemp("detector")
+    made = JobsWorld(folder, subject=Coco(folder / "store" / "models"))  # type: ignore[arg-type]
+    shutil.copytree(pictures, made.sources / "coco-ccby")
+    yield made
+    made.stop()
 
 
 @pytest.fixture(scope="module")
-def detector(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobsWorld]:
-    folder = tmp_path_factory.mktemp("detector")
-    made = JobsWorld(folder, subject=Coco(folder / "store" / "models"))  # type: ignore[arg-type]
-    (made.sources / "coco-ccby").symlink_to(labelled)
-    yield made
-    made.stop()
+def labelled(detector: JobsWorld) -> Path:
+    return detector.sources / "coco-ccby"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +58,12 @@ def registry(detector: JobsWorld) -> Iterator[RegistryClient]:
     client.close()
 
 
-def do(world: JobsWorld, kind: str, *states: str, **parameters: Any) -> Any:
-    job = world.submit(kind=kind, model=KEY, **{"task": msgspec.UNSET, **parameters})
-    return world.wait_for(job.id, *states, timeout_s=400)
+def do(world: JobsWorld, kind: str, state: str = "done", **parameters: Any) -> Any:
+    read = read_parameters(msgspec.json.encode({"kind": kind, "model": KEY, **parameters}))
+    job = world.client.submit(read, owner=Owner(client_id="ann"))
+    ended = world.wait_for(job.id, "done", "failed", timeout_s=200)
+    assert ended.state == state, ended.problem
+    return ended
 
 
 def result(world: JobsWorld, job: Any, name: str) -> Any:
