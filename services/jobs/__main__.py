@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 
@@ -14,7 +13,7 @@ from services.jobs.broker import Broker
 from services.jobs.caretaker import Caretaker
 from services.jobs.records import Records, connect, translated
 from services.jobs.settings import Settings
-from services.jobs.worker import Worker
+from services.jobs.worker import serve
 
 
 def main() -> int:
@@ -38,8 +37,7 @@ def main() -> int:
     broker = Broker(client)
     caretaker = Caretaker(Records(client, broker.enqueue), broker, lease_s=settings.jobs_lease_s)
     periodic.schedule_all(broker, time.time())
-    worker = Worker(settings, connect(settings.redis_url), caretaker)
-    worker.work(with_scheduler=True, logging_level=logging.getLevelName(logging.WARNING))
+    serve(settings, caretaker)
     return 0
 
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Worker as RqWorker
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
 from chassis import logs
 from services.jobs.broker import queue_of
 from services.jobs.caretaker import Caretaker
+from services.jobs.records import connect
 from services.jobs.settings import Settings
 
 log = logs.logger()
 _LOOK_S = 2
 _CLEAN_S = 60.0
+_AGAIN_S = 1.0
+
+
+def serve(settings: Settings, caretaker: Caretaker) -> None:
+    """Do jobs until SIGTERM; RQ's own worker ends whenever Redis does, so there is another then."""
+    while True:
+        try:
+            worker = Worker(settings, connect(settings.redis_url), caretaker)
+            worker.work(with_scheduler=True, logging_level=logging.getLevelName(logging.WARNING))
+            if worker.is_told_to_end:
+                return
+        except RedisError as error:
+            log.warning("redis_lost", reason=str(error))
+        except StopRequested:
+            return
+        time.sleep(_AGAIN_S)
 
 
 class Worker(RqWorker):  # type: ignore[misc]
@@ -25,6 +44,7 @@ class Worker(RqWorker):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, client: Any, caretaker: Caretaker) -> None:
         self._caretaker, self._cleaned_s = caretaker, 0.0
+        self.is_told_to_end = False
         super().__init__(
             [queue_of(name, client) for name in settings.jobs_queues],
             connection=client,
@@ -57,6 +77,7 @@ class Worker(RqWorker):  # type: ignore[misc]
 
     def handle_warm_shutdown_request(self) -> None:
         """Tell the job at hand to end at its next checkpoint."""
+        self.is_told_to_end = True
         log.info("worker_ends", horse=self.horse_pid)
         if self.horse_pid:
             self.kill_horse(signal.SIGTERM)

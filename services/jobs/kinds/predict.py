@@ -35,10 +35,10 @@ class PredictParameters(Parameters, frozen=True, tag="predict"):
 
 def _check(parameters: Parameters, submission: Submission) -> Parameters:
     asked = cast(PredictParameters, parameters)
-    model = submission.check_model(asked.model, asked.task)
     unfit = {"coco"} & set(asked.formats) if asked.task in ("lane", "classify") else set()
     if unfit:
         raise BadRequest(f"formats: coco holds rectangles and polygons, nothing of the task {asked.task}")
+    model = submission.check_model(asked.model, asked.task)
     if isinstance(asked.source, str):
         return replace(asked, model=model, source=submission.check_source(asked.source, field="source"))
     sources = [submission.check_source(one, field=f"source[{place}]") for place, one in enumerate(asked.source)]

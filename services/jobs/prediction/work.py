@@ -69,12 +69,12 @@ def _predict(context: Context, lines: Journal, total: int, each: PerPicture) -> 
     last: list[Picture] = []
     payloads = _payloads(_pictures(context, lines.count), last)
     for (unreadable, picture), answer in context.predict(payloads, model=parameters.model, task=parameters.task):
-        _add_unread(lines, unreadable)
+        _add_unread(lines, unreadable, each)
         line = answered(picture, answer, min_score=parameters.min_score)
         each.add(lines.count, picture, line)
         lines.append(_ENCODER.encode(line))
         context.progress(lines.count, total, stage="predicting")
-    _add_unread(lines, last)
+    _add_unread(lines, last, each)
 
 
 def _pictures(context: Context, start: int) -> Iterator[Picture]:
@@ -92,9 +92,11 @@ def _payloads(pictures: Iterable[Picture], last: list[Picture]) -> Iterator[tupl
             last.clear()
 
 
-def _add_unread(lines: Journal, pictures: Iterable[Picture]) -> None:
+def _add_unread(lines: Journal, pictures: Iterable[Picture], each: PerPicture) -> None:
     for picture in pictures:
-        lines.append(_ENCODER.encode(unread(picture)))
+        line = unread(picture)
+        each.add(lines.count, picture, line)
+        lines.append(_ENCODER.encode(line))
 
 
 def _sum_up(context: Context, lines: Journal) -> None:
