@@ -38,7 +38,7 @@ class World:
         self.parts: dict[str, Server] = {}
         self._folder_of("redis"), self._folder_of("mongod")
         self.parts["redis"], self.redis_url = start_redis(folder / "redis")
-        self.parts["mongod"], self.mongo_url = start_mongod(folder / "mongod")
+        self.mongo_url = self._start_mongod(folder / "mongod")
         self.registry_address = f"127.0.0.1:{free_port()}"
         self._start("registry", ["services.registry"], self.registry_address, SERVOIR_MONGO_URL=self.mongo_url)
         self._publish()
@@ -80,6 +80,11 @@ class World:
         with pymongo.MongoClient[dict[str, list[dict[str, object]]]](self.mongo_url) as client:
             batches = client["servoir"]["usage_batches"].find()
             return [Counted(str(r["request_id"]), int(str(r["status"]))) for b in batches for r in b["records"]]
+
+    def _start_mongod(self, folder: Path) -> str:
+        """Start MongoDB and return its URL."""
+        self.parts["mongod"], url = start_mongod(folder)
+        return url
 
     def _folder_of(self, name: str) -> Path:
         path = self.folder / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -81,3 +82,51 @@ class Traffic:
         with httpx.Client(timeout=60) as client:
             while not self._ended.wait(self._pause_s):
                 self.seen.append(post(client, self._url, self._key, self._content()))
+
+
+class Patient:
+    """Clients that send each request with an ``Idempotency-Key``, and again after 503 as ``Retry-After`` says."""
+
+    def __init__(self, url: str, key: str, *, clients: int) -> None:
+        self._url, self._key = url, key
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self.answered: list[str] = []
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> Patient:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=60) as client:
+            while not self._ended.wait(_PAUSE_S):
+                self._ask_until_answered(client, uuid.uuid4().hex)
+
+    def _ask_until_answered(self, client: httpx.Client, request_id: str) -> None:
+        until = time.monotonic() + DEADLINE_S
+        while time.monotonic() < until:
+            try:
+                answer = client.post(
+                    f"{self._url}/api/vision/v3/predict/bbox",
+                    params={"q": self._key},
+                    files={"image": ("echo.jpg", picture(), "image/jpeg")},
+                    headers={"X-Request-Id": request_id, "Idempotency-Key": request_id},
+                )
+            except httpx.TransportError as error:
+                self.wrong.append(repr(error))
+                return
+            if answer.status_code == 200:
+                self.answered.append(request_id)
+                return
+            if answer.status_code not in (503, 504):
+                self.wrong.append(f"{answer.status_code} {answer.text[:200]}")
+                return
+            time.sleep(float(answer.headers.get("Retry-After", 0)))
+        self.wrong.append(f"never answered: {request_id}")
