@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from chassis.log_lines import LogLines
+
 _TOKEN = re.compile(rb"(sv_[0-9a-z]{12})_[0-9A-Za-z]+")
 _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
 
@@ -23,6 +25,17 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
 def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
     line = _ENCODER.encode(event)
     return _TOKEN.sub(rb"\1_***", line) if b"sv_" in line else line
+
+
+class _Handler(logging.Handler):
+    """The standard library's loggers, into the same lines."""
+
+    def __init__(self, lines: LogLines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.warning(self.format(record).encode())
 
 
 def configure(service: str, level: str = "info") -> None:
@@ -35,10 +48,11 @@ def configure(service: str, level: str = "info") -> None:
         lambda _, __, event: {"service": service, **event},
         structlog.processors.format_exc_info,
     ]
+    lines = LogLines(sys.stdout.buffer)
     structlog.configure(
         processors=[*shared, _render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -48,7 +62,7 @@ def configure(service: str, level: str = "info") -> None:
             lambda _, __, event: _render(_, __, event).decode(),
         ],
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler(lines)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
 
