@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 
+import uvloop
 from redis.exceptions import RedisError
 
 from chassis import logs, metrics, notify
@@ -48,7 +49,7 @@ def main() -> int:
         )
         return 1
     metrics.serve(settings.metrics_port, settings.metrics_host)
-    asyncio.run(dispatch(settings))
+    uvloop.run(dispatch(settings))
     return 0
 
 

@@ -69,7 +69,10 @@ class Batch:
             return
         elapsed_s = time.monotonic() - started_s
         service_s = max(0.0, elapsed_s - response.timings.wait_s)
-        self.replica.succeeded(size, service_s, response.timings.infer_s)
+        timings = response.timings
+        self.replica.succeeded(
+            size, service_s, infer_s=timings.infer_s, handover_s=elapsed_s - timings.total_s if timings.total_s else 0.0
+        )
         metrics.SERVICE.labels(self.model).observe(service_s)
         self._sort(sent, response, elapsed_s)
 

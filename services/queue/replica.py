@@ -32,7 +32,7 @@ class Replica:
         """Whether a suspect is at it, which nothing else may share."""
         self.probing = False
         """Whether someone asks it already whether it is back."""
-        self._around_s = 0.0
+        self._around_s = self._handover_s = self._next_s = 0.0
         self._ends_s: dict[int, float] = {}
         self._numbers = itertools.count()
         self.update(lease)
@@ -52,7 +52,8 @@ class Replica:
     @property
     def load(self) -> Load:
         """What routing needs to know."""
-        return Load(self.concurrency, list(self._ends_s.values()), self.usable and not self.alone, self._lead_s())
+        usable = self.usable and not self.alone
+        return Load(self.concurrency, list(self._ends_s.values()), usable, self._lead_s(), self._next_s)
 
     @property
     def plan(self) -> ReplicaPlan:
@@ -73,7 +74,9 @@ class Replica:
     def begin(self, size: int) -> int:
         """Note that a batch goes there; return its number, for ``end``."""
         number = next(self._numbers)
-        self._ends_s[number] = time.monotonic() + self.expected_s(size)
+        now_s = time.monotonic()
+        self._ends_s[number] = now_s + self.expected_s(size)
+        self._next_s = now_s + self._handover_s
         return number
 
     def end(self, number: int) -> None:
@@ -88,9 +91,10 @@ class Replica:
         """Return after how long without an answer the server counts as stalled."""
         return max(_FIRST_STALL_S, _STALL_FACTOR * self.latency.expected_s(size))
 
-    def succeeded(self, size: int, service_s: float, infer_s: float) -> None:
-        """Note that a batch was answered; *infer_s* of *service_s* were inside the engine."""
+    def succeeded(self, size: int, service_s: float, *, infer_s: float, handover_s: float) -> None:
+        """Note that a batch was answered; *infer_s* of *service_s* were inside the engine, *handover_s* on the way."""
         self._around_s += _SMOOTHING * (max(0.0, service_s - infer_s) - self._around_s)
+        self._handover_s += _SMOOTHING * (max(0.0, handover_s) - self._handover_s)
         self.latency.learn(size, service_s, time.monotonic())
         self.breaker.succeeded()
 

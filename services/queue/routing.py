@@ -9,13 +9,16 @@ from typing import NamedTuple
 class Load(NamedTuple):
     """What routing needs to know of a replica: when each of its batches is to end, in the clock of the caller.
 
-    *lead_s* is the time from a claim until the batch is ready to run at the server.
+    *lead_s* is the time from a claim until the batch is ready to run at the server; *next_s* the earliest time of its
+    next batch, as long as one is there: it costs time to hand one over, the more the busier the machine is, and what
+    comes meanwhile goes along.
     """
 
     concurrency: int
     ends_s: Sequence[float]
     usable: bool
     lead_s: float = 0.0
+    next_s: float = 0.0
 
 
 def free_in_s(load: Load, now_s: float) -> float:
@@ -35,7 +38,8 @@ def opens_in_s(load: Load, now_s: float) -> float:
     A free one now. A busy one so long before it gets free that the batch is ready then, and no sooner: what comes
     until then makes the batch fuller, and the order of those who wait stays open.
     """
-    return max(0.0, free_in_s(load, now_s) - load.lead_s)
+    spaced_s = load.next_s - now_s if load.ends_s else 0.0
+    return max(0.0, spaced_s, free_in_s(load, now_s) - load.lead_s)
 
 
 def choose(loads: Sequence[Load], now_s: float) -> int | None:

@@ -40,6 +40,15 @@ def test_a_busy_one_gets_its_next_batch_just_in_time() -> None:
     assert opens_in_s(Load(1, [3.0], True, 0.1), 2.95) == 0
 
 
+def test_batches_follow_one_another_no_faster_than_they_are_handed_over() -> None:
+    assert opens_in_s(Load(2, [3.0], True, 0.1, next_s=1.5), 1.0) == pytest.approx(0.5)
+    assert opens_in_s(Load(2, [3.0], True, 0.1, next_s=1.5), 1.6) == 0
+
+
+def test_one_with_nothing_to_do_gets_its_batch_at_once() -> None:
+    assert opens_in_s(Load(2, [], True, 0.1, next_s=1.5), 1.0) == 0
+
+
 def test_a_suspect_goes_to_one_with_nothing_to_do_or_to_the_emptiest_when_it_is_empty() -> None:
     loads = [Load(1, [1.0, 2.0], True), Load(1, [1.0], True), Load(1, [], False)]
     assert choose_idle(loads) is None
