@@ -51,7 +51,6 @@ keepalive = 75
 timeout = 60
 asgi_lifespan = "on"
 asgi_loop = "uvloop"
-http_parser = "fast"
 graceful_timeout = int(_settings.graceful_timeout_s)
 logger_class = JsonLogger
 limit_request_line = 4094

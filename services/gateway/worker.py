@@ -57,7 +57,6 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]
         self._safe_write(raw_answer(status, request_id))
 
 
-ASGIProtocol._check_h1c_protocol_available()  # it notes what it finds on the class that is asked: that one, not ours
 gasgi.ASGIProtocol = Protocol  # the worker has no other place to name it
 
 
