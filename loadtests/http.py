@@ -8,7 +8,7 @@ from typing import NamedTuple
 _BOUNDARY = b"servoir-bench-boundary"
 CONTENT_TYPE = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
 _HEAD_END = b"\r\n\r\n"
-_LENGTH = b"content-length:"
+_LENGTH = b"\r\ncontent-length:"
 _CHUNKED = b"transfer-encoding: chunked"
 _CLOSES = b"connection: close"
 _LINE_END = b"\r\n"

@@ -46,10 +46,15 @@ class Tuned(NamedTuple):
 
 
 class Suite:
-    """A suite that serves *models*, from ``with`` to its end. *settings* are those of servoir.yaml."""
+    """A suite that serves *models*, each by so many *replicas*, from ``with`` to its end. *settings* are those of
+    servoir.yaml.
+    """
 
-    def __init__(self, home: Path, models: Sequence[Model], settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, home: Path, models: Sequence[Model], settings: Mapping[str, Any] | None = None, *, replicas: int = 1
+    ) -> None:
         self._home, self._models, self._settings = home, models, dict(settings or {})
+        self._replicas = replicas
         first = free_block(_MOST_PORTS)
         self._ports = {name: first + place for place, name in enumerate(_PORTS)}
         self._ports |= {"model": first + 20, "model_metrics": first + 60}
@@ -72,7 +77,7 @@ class Suite:
     def __enter__(self) -> Suite:
         shutil.rmtree(self._home, ignore_errors=True)
         self._home.mkdir(parents=True)
-        entries = [{"model": str(model.folder)} for model in self._models]
+        entries = [{"model": str(model.folder), "replicas": self._replicas} for model in self._models]
         document = {"models": entries, "ports": self._ports, "settings": self._settings}
         (self._home / "servoir.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
         self._servoir("up", "--no-photo")

@@ -14,7 +14,7 @@ from loadtests.bench import processes
 from loadtests.bench.figures import Seen
 from loadtests.bench.generator import Order
 from loadtests.bench.load import start_generator
-from loadtests.rivals.running import Target
+from loadtests.rivals.running import DoesNotServe, Target
 
 _START_S = 0.7
 """What a generator may take to start."""
@@ -41,7 +41,8 @@ def run(
 ) -> Observed:
     """Put a load on *target* for *seconds* after *warm_up_s*: *clients* in a closed loop, or *rate* a second.
 
-    *meanwhile* is called when the measured time begins, and may take a while.
+    *meanwhile* is called when the measured time begins, and may take a while. Raises DoesNotServe for answers that are
+    none.
     """
     begin = time.monotonic() + _START_S + warm_up_s
     end = begin + seconds
@@ -62,7 +63,10 @@ def run(
         meanwhile()
         _sleep_until(end)
         used_s = _cpu_s(target.pid) - before
-        seen = msgspec.msgpack.decode(generator.communicate()[0], type=Seen)
+        told = generator.communicate()[0]
+    if generator.returncode:
+        raise DoesNotServe("its answers could not be read under load: what the generator says is above")
+    seen = msgspec.msgpack.decode(told, type=Seen)
     return Observed(seen, begin, end, used_s)
 
 

@@ -27,7 +27,10 @@ _PORTS = 10
 
 
 def ours(plan: Plan, *, limit_per_s: float) -> Server:
-    """Return the row of our suite: as ``servoir up`` starts it, its gateways asked without nginx, as rivals are."""
+    """Return the row of our suite: as ``servoir up`` starts it, its gateways asked without nginx, as rivals are.
+
+    A kill is measured twice: of the only model server, and of one where each core has one, as rivals' workers are.
+    """
     server, began = Server(OURS), time.monotonic()
     with Suite(plan.home / "suite", [plan.model, plan.echo]) as suite:
         target = _of_suite(suite, plan.model, plan.pictures)
@@ -36,7 +39,9 @@ def ours(plan: Plan, *, limit_per_s: float) -> Server:
         server.cost = _cost(_of_suite(suite, plan.echo, [plan.body]), plan)
         timed = target._replace(headers={"X-Request-Timeout-S": f"{DEADLINE_S:g}"})
         server.overload = _overload(timed, limit_per_s, plan)
-        server.killed = _killed(target, plan)
+        server.killed_alone = _killed(target, plan)
+    with Suite(plan.home / "replicas", [plan.model], replicas=plan.cores) as suite:
+        server.killed = _killed(_of_suite(suite, plan.model, plan.pictures), plan)
     server.took_s = time.monotonic() - began
     return server
 

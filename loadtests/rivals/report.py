@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.rivals.plan import DEADLINE_S, FEW, KILL_CLIENTS, MANY, TIMES
+from loadtests.rivals.plan import DEADLINE_S, FEW, MANY, TIMES
 from loadtests.rivals.results import Comparison, Killed, Limit, Overload, Server
 from loadtests.rivals.rival import NOT_TO_BE_HAD
 
@@ -109,15 +109,20 @@ def _notes(server: Server) -> list[str]:
             f"{server.name}, {one.offered_per_s:.0f}/s asked, deadline {DEADLINE_S:g} s: {_told(one.statuses)}"
         )
     if server.killed:
-        kill = server.killed
-        rates = f"{kill.before_per_s:.1f}/s before, {kill.after_per_s:.1f}/s at the end"
-        silent = f"at most {kill.silent_s:.1f} s without an answer"
-        found.append(f"{server.name}, {KILL_CLIENTS} clients, killed: {_told(kill.statuses)}; {rates}, {silent}")
+        found.append(f"{server.name}, a worker killed: {_told_kill(server.killed)}")
+    if server.killed_alone:
+        found.append(f"{server.name}, its only worker killed: {_told_kill(server.killed_alone)}")
     if wrong := _wrong(server):
         found.append(f"{server.name}: {wrong} WRONG ANSWERS")
     if server.why_not:
         found.append(f"{server.name}: {server.why_not}")
     return found
+
+
+def _told_kill(kill: Killed) -> str:
+    rates = f"{kill.before_per_s:.1f}/s before, {kill.after_per_s:.1f}/s at the end"
+    silent = f"at most {kill.silent_s:.1f} s without an answer"
+    return f"{_killed(kill)}; {_told(kill.statuses)}; {kill.clients} clients, {rates}, {silent}"
 
 
 def _wrong(server: Server) -> int:

@@ -93,7 +93,9 @@ class Killed(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct):
-    """One server's row; *why_not* says what could not be had, or measured."""
+    """One server's row; *why_not* says what could not be had, or measured. *killed_alone* is of a worker that was the
+    only one, where *killed* is of one of several.
+    """
 
     name: str
     version: str = ""
@@ -103,6 +105,7 @@ class Server(msgspec.Struct):
     cost: Cost | None = None
     overload: Overload | None = None
     killed: Killed | None = None
+    killed_alone: Killed | None = None
     took_s: float = 0.0
 
 

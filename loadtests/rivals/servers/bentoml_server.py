@@ -17,6 +17,11 @@ from loadtests.rivals.settings import ROUTE, told
 
 _TOLD = told()
 _EACH = math.ceil(_TOLD.rival_queue_limit / _TOLD.rival_workers)
+_BATCHES = {
+    "batchable": True,
+    "max_batch_size": _TOLD.rival_batch_size,
+    "max_latency_ms": int(1000 * _TOLD.rival_timeout_s),
+}
 
 
 @bentoml.service(
@@ -31,12 +36,7 @@ class Pictures:
     def __init__(self) -> None:
         self._model = Model(_TOLD.rival_model, threads=_TOLD.rival_threads, batch_size=_TOLD.rival_batch_size)
 
-    @bentoml.api(
-        route=f"/{ROUTE}",
-        batchable=True,
-        max_batch_size=_TOLD.rival_batch_size,
-        max_latency_ms=int(1000 * _TOLD.rival_timeout_s),
-    )
+    @bentoml.api(route=f"/{ROUTE}", **(_BATCHES if _TOLD.rival_batch_size > 1 else {}))
     def predict(self, image: list[Path]) -> list[str]:
-        """Answer a batch that BentoML formed of several requests; files come as files."""
+        """Answer a batch that BentoML formed of several requests, or one of them; files come as files."""
         return [answer.decode() for answer in self._model([path.read_bytes() for path in image])]

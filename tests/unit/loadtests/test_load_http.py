@@ -38,6 +38,12 @@ def test_a_whole_answer_has_its_status_and_body() -> None:
     assert read_answer(b"HTTP/1.1 429 Too Many\r\ncontent-length:0\r\n\r\n") == Answer(429, b"")
 
 
+def test_a_header_whose_name_only_ends_like_the_length_is_not_it() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}"
+
+    assert read_answer(answer) == Answer(200, b"{}")
+
+
 def test_an_answer_without_a_length_is_an_error() -> None:
     with pytest.raises(ValueError, match="no answer with a length"):
         read_answer(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n{}")
