@@ -64,8 +64,9 @@ def _body(received: bytes | bytearray, head: bytes, body_at: int) -> bytes | Non
         if _CHUNKED not in head:
             raise ValueError(f"no answer with a length: {head[:200]!r}")
         return _joined(received, body_at)
+    start += len(_LENGTH)
     end = head.find(_LINE_END, start)
-    length = int(head[start + len(_LENGTH) : end if end > 0 else None])
+    length = int(head[start : end if end > 0 else None])
     return bytes(received[body_at : body_at + length]) if len(received) >= body_at + length else None
 
 
