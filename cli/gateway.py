@@ -46,9 +46,9 @@ class Gateway:
         """Publish a model; the same document again is a no-op. Return it as the registry keeps it."""
         return cast(dict[str, Any], self._change("POST", f"{V3}/models", dict(modelinfo)).json())
 
-    def release(self, key: str) -> dict[str, Any]:
-        """Release the model, so that its problem's short key finds it."""
-        return cast(dict[str, Any], self._change("POST", f"{V3}/models/{key}/release", {}).json())
+    def release(self, key: str, demands: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Release the model, so that its problem's short key finds it; *demands* on its report go with it."""
+        return cast(dict[str, Any], self._change("POST", f"{V3}/models/{key}/release", dict(demands or {})).json())
 
     def retire(self, key: str) -> dict[str, Any]:
         """Retire the model, so that nothing finds it."""

@@ -10,8 +10,10 @@ import click
 from chassis.settings import BadSettings, load
 from cli.commands import (
     completion,
+    convert,
     doctor,
     down,
+    evaluate,
     install,
     jobs,
     keys,
@@ -71,6 +73,8 @@ for _module in (
     release,
     predict,
     jobs,
+    evaluate,
+    convert,
     scale,
     queue,
     quarantine,

@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 
 from cli import waiting
+from cli.acceptance import Demands
 from cli.deployment import ModelEntry
 from cli.errors import Exit, Stop
 from cli.figures import read_figures
@@ -28,6 +29,7 @@ SETTLE_S = 2.0
 PATIENCE_S = 120.0
 _LEASE_S = 60.0
 _PAUSE_S = 0.2
+_NO_DEMANDS = Demands()
 
 
 class Rollout:
@@ -43,11 +45,12 @@ class Rollout:
         self._suite = suite
         self._settle_s, self._patience_s = settle_s, patience_s
 
-    def release(self, key: str, *, replicas: int = 0, keep_old: bool = False) -> Move:
+    def release(self, key: str, *, replicas: int = 0, keep_old: bool = False, demands: Demands = _NO_DEMANDS) -> Move:
         """Serve the model *key* in the place of the version that its short key finds now; return what moved.
 
-        Without *replicas* it has as many servers as that one. Raises Stop, with nothing changed, where *key* does not
-        come to serve; and with both versions served where requests still come for the old one, by its full key.
+        Without *replicas* it has as many servers as that one. *demands* on its report are told to the registry, which
+        holds the release to them and keeps what it was accepted on. Raises Stop, with nothing changed, where *key* does
+        not come to serve; and with both versions served where requests still come for the old one, by its full key.
         """
         suite = self._suite
         suite.gateway.publish(suite.stored(key).modelinfo)
@@ -61,7 +64,7 @@ class Rollout:
         with self._taken_back_on_failure(key, before):
             self._serve(key, suite.models.with_change(problem_of(key), beside))
         suite.models.remember(problem_of(key), beside)
-        self._point_to(move)
+        self._point_to(move, demands)
         if not keep_old:
             for version in move.replaced:
                 self._end(version, at_once=version in move.newer)
@@ -113,10 +116,10 @@ class Rollout:
     def _counted(self, key: str, replicas: int) -> bool:
         return any(row["model"] == key and row["replicas"] >= replicas for row in self._suite.gateway.queues())
 
-    def _point_to(self, move: Move) -> None:
+    def _point_to(self, move: Move, demands: Demands) -> None:
         gateway = self._suite.gateway
         with step(f"{move.key} is released"):
-            gateway.release(move.key)
+            gateway.release(move.key, demands.body)
             for task in move.tasks:
                 gateway.set_default(task, move.key)
             for version in move.newer:

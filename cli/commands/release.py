@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.acceptance import Demands, check
 from cli.completions import model_keys
 from cli.errors import Exit, Stop
 from cli.model_set import problem_of
@@ -25,6 +26,8 @@ _registry_only = click.option(
 @click.command()
 @click.argument("key", shell_complete=model_keys)
 @click.option("--replicas", type=click.IntRange(1), default=None, help="How many servers; as many as the old one has.")
+@click.option("--require", multiple=True, metavar="DEMAND", help="Refuse unless its report says so: 'mAP>=0.20'.")
+@click.option("--on", "on_set", default="", metavar="SET", help="The labelled set of that report.")
 @click.option("--keep-old", is_flag=True, help="Leave the old version served and released, under its whole key.")
 @_settle
 @_patience
@@ -35,6 +38,8 @@ def release(
     suite: Suite,
     key: str,
     replicas: int | None,
+    require: tuple[str, ...],
+    on_set: str,
     keep_old: bool,
     settle: float,
     patience: float,
@@ -46,17 +51,24 @@ def release(
     Its servers start beside the old ones. When they serve, <org>-<problem> finds KEY, and so does a task whose default
     was the old one; when the old one has answered what it had, its servers end and it is retired. One that does not
     come to serve changes nothing. To go back, release the old key again.
+
+    With --require, the figures of its newest report on that set (`servoir evaluate`) must be good enough, or nothing is
+    done. The registry keeps who released what on which figures: `servoir history KEY`.
     """
+    demands = Demands(require, on_set)
+    met = check(suite.gateway, key, demands)["met"] if demands else []
     if registry_only:
-        suite.gateway.release(key)
-        report({"key": key, "tasks": []}, f"{key} is released.", as_json=as_json)
+        suite.gateway.release(key, demands.body)
+        report({"key": key, "tasks": [], "met": met}, f"{key} is released.", as_json=as_json)
         return
     with suite.changing():
         move = Rollout(suite, settle_s=settle, patience_s=patience).release(
-            key, replicas=replicas or 0, keep_old=keep_old
+            key, replicas=replicas or 0, keep_old=keep_old, demands=demands
         )
     follows = f", and so does {', '.join(move.tasks)} without a key" if move.tasks else ""
-    report({"key": key, "tasks": list(move.tasks)}, f"{problem_of(key)} finds {key}{follows}.", as_json=as_json)
+    on = f" It was accepted on {', '.join(met)}." if met else ""
+    told = {"key": key, "tasks": list(move.tasks), "met": met}
+    report(told, f"{problem_of(key)} finds {key}{follows}.{on}", as_json=as_json)
 
 
 @click.command()
