@@ -52,7 +52,7 @@ class Models:
         try:
             return resolve(self.feed.value.models, key)
         except NotFound:
-            self._reload_if_there()
+            self.reload_if_there()
             return resolve(self.feed.value.models, key)
 
     def select(self, org_name: str, problem_id: str) -> list[Modelinfo]:
@@ -68,7 +68,7 @@ class Models:
         kept, new = self._store.publish(modelinfo, actor=actor)
         if new:
             log.info("model_published", model_key=kept.key, actor=actor)
-        self._reload_if_there()
+        self.reload_if_there()
         return kept
 
     def set_status(self, key: str, status: str, *, actor: str, detail: str = "") -> Modelinfo:
@@ -81,7 +81,7 @@ class Models:
             raise WrongState(f"{model.key} is the default for {', '.join(tasks)}: name another default first")
         moved = self._store.set_status(model.key, status, actor=actor, detail=detail)
         log.info("model_status_set", model_key=model.key, status=status, actor=actor)
-        self._reload_if_there()
+        self.reload_if_there()
         return moved
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
@@ -96,9 +96,9 @@ class Models:
                 raise WrongState(f"{model.key} is retired")
         self._store.set_default(task, key, actor=actor)
         log.info("default_set", task=task, model_key=key, actor=actor)
-        self._reload_if_there()
+        self.reload_if_there()
 
-    def _reload_if_there(self) -> None:
+    def reload_if_there(self) -> None:
         """Read again what was just written; where MongoDB went away meanwhile, ``follower.py`` does it later."""
         try:
             self.reload()

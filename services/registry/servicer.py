@@ -115,7 +115,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     def PutReport(self, request: pb.Report, context: grpc.ServicerContext) -> pb.PutReportResponse:
         """Keep a report once."""
         report = msgspec.structs.replace(read_report(request), actor=_actor(request.actor))
-        return pb.PutReportResponse(stored=self._reports.put(report))
+        stored = self._reports.put(report)
+        self._models.reload_if_there()
+        return pb.PutReportResponse(stored=stored)
 
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.Report:
         """Return a report."""

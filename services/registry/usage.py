@@ -23,6 +23,7 @@ LATENCY_BOUNDS_S = tuple(0.001 * _GROWTH**step for step in range(17 * 8 + 1))
 BUCKETS = len(LATENCY_BOUNDS_S) + 1
 PERCENTILE_ERROR = math.sqrt(_GROWTH) - 1
 
+_FIELDS = tuple(field.name for field in UsageRecord.DESCRIPTOR.fields)
 GROUPS = ("client", "model", "hour", "day", "status")
 
 
@@ -81,8 +82,7 @@ def _faults(record: UsageRecord) -> list[str]:
 
 def usage_document(record: UsageRecord) -> dict[str, Any]:
     """Return what is stored of a record: its fields, and the bucket of its latency."""
-    names = (field.name for field in UsageRecord.DESCRIPTOR.fields)
-    fields = {name: getattr(record, name) for name in names}
+    fields = {name: getattr(record, name) for name in _FIELDS}
     return {**fields, "bucket": latency_bucket(record.wait_s + record.service_s)}
 
 
