@@ -49,7 +49,7 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]
             self._keepalive_timeout()
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
-        return self.worker.leaving or super()._will_close(request, response_requires_close)
+        return bool(self.worker.leaving or super()._will_close(request, response_requires_close))
 
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
         request_id = request_id_of(None)

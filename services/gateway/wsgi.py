@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
-from contextlib import suppress
 
-from chassis import logs
+from chassis import allocator, logs
 from chassis.settings import load
 from services.gateway.app import create_app
 from services.gateway.front import Front
@@ -17,19 +15,9 @@ from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
-_M_MMAP_THRESHOLD = -3
-_LARGE_BYTES = 2**20
+_LARGE_BYTES, _KEPT_BYTES = 2**20, 16 * 2**20
 _SWITCH_S = 0.05
 _GC_THRESHOLDS = (50_000, 20, 100)
-
-
-def give_back_large_bodies() -> None:
-    """Have the C library return the memory of each large body at its end, where it can be told to (glibc).
-
-    By itself it keeps it, in as many heaps as threads ever held one.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def settle_threads() -> None:
@@ -46,7 +34,7 @@ def settle_threads() -> None:
 
 def build() -> Front:
     """Return the application over clients that it starts."""
-    give_back_large_bodies()
+    allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
     settle_threads()
     settings = load(Settings)
     logs.configure("gateway", settings.log_level)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chassis import logs
+from chassis import allocator, logs
 from chassis.errors import ServoirError
-from services.model_server import allocator, machine
+from services.model_server import machine
 from services.model_server.adapters import adapter_for
 from services.model_server.adapters.adapter import Adapter
 from services.model_server.crew import Crew

@@ -6,11 +6,11 @@ import gc
 import socket
 import time
 
-from chassis import logs, metrics, notify
+from chassis import allocator, logs, metrics, notify
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
 from chassis.rpc_server import CannotBind, RpcServer
-from services.model_server import allocator, machine
+from services.model_server import machine
 from services.model_server.exits import Exit
 from services.model_server.gpus import show_gpus
 from services.model_server.loading import Opened, adapter_of, cap_of

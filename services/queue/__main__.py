@@ -9,12 +9,14 @@ import sys
 import uvloop
 from redis.exceptions import RedisError
 
-from chassis import logs, metrics, notify
+from chassis import allocator, logs, metrics, notify
 from chassis.settings import BadSettings, described, load
 from services.queue.connections import connect
 from services.queue.dispatcher import Dispatcher
 from services.queue.settings import Settings
 from services.registry.client import AsyncRegistryClient, follow_leases
+
+_LARGE_BYTES, _KEPT_BYTES = 16 * 2**20, 64 * 2**20
 
 
 async def dispatch(settings: Settings) -> None:
@@ -49,6 +51,7 @@ def main() -> int:
         )
         return 1
     metrics.serve(settings.metrics_port, settings.metrics_host)
+    allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
     uvloop.run(dispatch(settings))
     return 0
 

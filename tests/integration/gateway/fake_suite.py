@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from chassis import logs
+from chassis import allocator, logs
 from chassis.settings import load
 from services.gateway.app import create_app
 from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.wsgi import give_back_large_bodies
 from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueView
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
 def build() -> Front:
-    give_back_large_bodies()
+    allocator.keep(2**24, up_to=2**20)
     settings = load(Settings)
     logs.configure("gateway", settings.log_level)
     app = create_app(
