@@ -86,7 +86,7 @@ def _plan(home: Path, asked: argparse.Namespace) -> Plan:
 def _settings(rival: Rival, plan: Plan, known: dict[str, Setting]) -> list[Setting]:
     """Return what is tried: the whole grid, or in a quick run the best of last time alone."""
     tried = grid(plan.cores)
-    return [known.get(rival.name, tried[0])] if plan.quick else tried
+    return [known.get(rival.name, tried[-1])] if plan.quick else tried
 
 
 def _measure(plan: Plan, names: Sequence[str], known: dict[str, Setting], console: Console) -> Comparison:

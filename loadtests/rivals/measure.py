@@ -57,10 +57,13 @@ def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: f
         for setting in settings:
             with _serving(one, programs, setting, plan) as target:
                 server.tried.append(_tried(setting, target, plan))
-        server.best = figures.best(server.tried)
-        at_best = server.best.setting or settings[0]
-        with _serving(one, programs, at_best, plan) as target:
-            server.killed = _killed(target, plan)
+                server.best = figures.best(server.tried)
+                if setting is settings[-1] and server.best is server.tried[-1]:
+                    server.killed = _killed(target, plan)
+        at_best = (server.best.setting if server.best else None) or settings[0]
+        if server.killed is None:
+            with _serving(one, programs, at_best, plan) as target:
+                server.killed = _killed(target, plan)
         with _serving(one, programs, at_best, plan, limited_to=_queue_limit(limit_per_s)) as target:
             server.overload = _overload(target, limit_per_s, plan)
         with _serving(one, programs, cheapest(), plan, echo=True) as target:
