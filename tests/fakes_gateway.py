@@ -15,7 +15,7 @@ import msgspec
 from chassis.errors import BadRequest, NotFound, ServoirError, WrongState
 from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
-from services.queue.client import Answer, Job, QuarantinedItem, QueueView, Standing
+from services.queue.client import Answer, AsyncJob, QuarantinedItem, QueueView, Standing
 from services.registry.client import ApiKey, Modelinfo, Terms, parse_key
 
 RECT = {
@@ -64,7 +64,7 @@ class FakeQueue:
         self.refusal: ServoirError | None = None
         self.away: ServoirError | None = None
         self.gate: threading.Event | None = None
-        self.jobs: dict[tuple[str, str], Job] = {}
+        self.jobs: dict[tuple[str, str], AsyncJob] = {}
         self.waits = False
         self.standing: Standing | None = None
 
@@ -95,7 +95,7 @@ class FakeQueue:
         """Make a job that is answered at once, or where it *waits* never."""
         made = f"{len(self.jobs):032x}"
         answers: list[Answer | None] = list(self.predict(payloads, **how))
-        job = Job(made, how["model_key"], about, 1e9, 1e9 + keep_s, answers, done_s=1e9 + 2)
+        job = AsyncJob(made, how["model_key"], about, 1e9, 1e9 + keep_s, answers, done_s=1e9 + 2)
         if self.waits:
             count = len(payloads)
             nothing: list[Answer | None] = [None] * count
@@ -103,14 +103,14 @@ class FakeQueue:
         self.jobs[how["client_id"], made] = job
         return made
 
-    def job(self, id: str, *, client_id: str) -> Job:
+    def job(self, id: str, *, client_id: str) -> AsyncJob:
         if self.away:
             raise self.away
         if (client_id, id) not in self.jobs:
             raise NotFound("no such job")
         return self.jobs[client_id, id]
 
-    def cancel(self, id: str, *, client_id: str) -> Job:
+    def cancel(self, id: str, *, client_id: str) -> AsyncJob:
         job = self.job(id, client_id=client_id)
         if not job.waiting:
             raise WrongState("it is answered already")

@@ -35,7 +35,7 @@ class AsynchronousPrediction(msgspec.Struct, kw_only=True):
     """
 
     id: str
-    state: queue.JobState
+    state: queue.AsyncState
     request_id: str
     model: ModelRef
     created: datetime
@@ -48,7 +48,7 @@ class AsynchronousPrediction(msgspec.Struct, kw_only=True):
     problems: dict[str, Problem] | UnsetType = UNSET
 
 
-def shown(job: queue.Job) -> AsynchronousPrediction:
+def shown(job: queue.AsyncJob) -> AsynchronousPrediction:
     """Return what its client is told of *job*."""
     submission = _SUBMISSIONS.decode(job.about)
     told = AsynchronousPrediction(

@@ -8,8 +8,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from services.queue.answers import Answer
+from services.queue.asynchronous import AsyncJob, AsyncJobs
 from services.queue.connections import connect
-from services.queue.jobs import Job, Jobs
 from services.queue.requests import AsyncQueueClient
 
 _CONNECTIONS = 4
@@ -25,7 +25,7 @@ class QueueClient:
     def __init__(self, redis_url: str, **how: Any) -> None:
         self.asynchronous = AsyncQueueClient(redis_url, **how)
         self._redis = connect(redis_url, most=_CONNECTIONS)
-        self._jobs = Jobs(self._redis)
+        self._jobs = AsyncJobs(self._redis)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -62,11 +62,11 @@ class QueueClient:
         """Return the id of a job that holds one answer for each payload, as they come."""
         return self._wait(self.asynchronous.submit(payloads, **how))
 
-    def job(self, id: str, *, client_id: str = "") -> Job:
+    def job(self, id: str, *, client_id: str = "") -> AsyncJob:
         """Return a client's job; raises NotFound where it has none of this name, or not any more."""
         return self._jobs.job(id, client_id=client_id)
 
-    def cancel(self, id: str, *, client_id: str = "") -> Job:
+    def cancel(self, id: str, *, client_id: str = "") -> AsyncJob:
         """Cancel what waits of a client's job; raises WrongState where nothing of it waits, and NotFound."""
         return self._jobs.cancel(id, client_id=client_id)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.queue.answers import Answer
+from services.queue.asynchronous import AsyncJob, AsyncState
 from services.queue.blocking import QueueClient
-from services.queue.jobs import Job, JobState
 from services.queue.operators import QuarantinedItem, QueueOperator, QueueView
 from services.queue.quotas import Claim, Quota, Standing, quota_for
 from services.queue.requests import AsyncQueueClient
@@ -13,8 +13,8 @@ __all__ = [
     "Answer",
     "AsyncQueueClient",
     "Claim",
-    "Job",
-    "JobState",
+    "AsyncJob",
+    "AsyncState",
     "QuarantinedItem",
     "QueueClient",
     "QueueOperator",

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from chassis.errors import Conflict, NotFound, Unavailable, WrongState
-from services.queue.client import Job, QueueClient
+from services.queue.client import AsyncJob, QueueClient
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, ask, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
@@ -25,7 +25,7 @@ def submit(queue: QueueClient, *payloads: bytes, timeout_s: float = 60.0, keep_s
     return queue.submit(payloads, timeout_s=timeout_s, keep_s=keep_s, **(about | how))
 
 
-def over(queue: QueueClient, job: str, **how: Any) -> Job:
+def over(queue: QueueClient, job: str, **how: Any) -> AsyncJob:
     """Wait for a job's end; return it."""
     wait_until(lambda: None not in queue.job(job, **how).answers, what="the job's answers")
     return queue.job(job, **how)

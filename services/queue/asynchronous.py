@@ -18,11 +18,11 @@ from services.queue.connections import translated
 from services.queue.plan import read_plan
 from services.queue.scripts import Call, run
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+AsyncState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
-class Job:
+class AsyncJob:
     """An asynchronous request at a moment; times in seconds since 1970.
 
     *answers* has one place for each payload, None as long as it has no answer. *place* is that of the next of its items
@@ -51,7 +51,7 @@ class Job:
         return self.answers.count(None) - self.waiting
 
     @property
-    def state(self) -> JobState:
+    def state(self) -> AsyncState:
         """``queued``, ``running`` from its first item until all are answered; then ``cancelled`` if any was, ``done``
         if any was predicted, else ``failed``.
         """
@@ -64,17 +64,17 @@ class Job:
         return "done" if any(answer and answer.status == 200 for answer in self.answers) else "failed"
 
 
-class Jobs:
+class AsyncJobs:
     """The asynchronous requests of all clients; each call raises Unavailable where Redis is away."""
 
     def __init__(self, client: Any) -> None:
         self._redis = client
 
-    def job(self, id: str, *, client_id: str) -> Job:
+    def job(self, id: str, *, client_id: str) -> AsyncJob:
         """Return a client's job; NotFound where it has none of this name, or not any more."""
         return _read(id, self._ask(broker.show_job, id, client_id))
 
-    def cancel(self, id: str, *, client_id: str) -> Job:
+    def cancel(self, id: str, *, client_id: str) -> AsyncJob:
         """Cancel what waits of a client's job; what is at a server is let finish. Once more does nothing.
 
         Raises WrongState where nothing waits that could be cancelled, and NotFound.
@@ -95,7 +95,7 @@ class Jobs:
         return found
 
 
-def _read(id: str, view: list[Any]) -> Job:
+def _read(id: str, view: list[Any]) -> AsyncJob:
     now_ms, kept_ms, waiting, place, ahead, plan, *flat = view
     fields = dict(_pairs(flat))
     answers: list[Answer | None] = [None] * int(fields[b"count"])
@@ -104,7 +104,7 @@ def _read(id: str, view: list[Any]) -> Job:
             _, index, answer = read_reply(value)
             answers[index] = answer
     left_s = admission.left_s(read_plan(plan), ahead) if waiting and plan else math.inf
-    return Job(
+    return AsyncJob(
         id=id,
         model=fields[b"model"].decode(),
         about=fields[b"about"],
