@@ -145,11 +145,19 @@ class Dispatcher:
                 feeder.wake()
 
     async def _stop(self, model: str) -> None:
-        """Hand a model over: nothing new is claimed, what runs is finished."""
-        try:
-            await self._feeders[model].stop(self._settings.shutdown_grace_s)
-        except RedisError as error:
-            log.warning("model_not_handed_over", model=model, reason=type(error).__name__)
+        """Hand a model over: nothing new is claimed, what runs is finished; tried again until Redis has been told.
+
+        One that leaves need not: without its beat, others take its models.
+        """
+        while True:
+            try:
+                await self._feeders[model].stop(self._settings.shutdown_grace_s)
+                break
+            except RedisError as error:
+                log.warning("model_not_handed_over", model=model, reason=type(error).__name__)
+            if self._leaving:
+                break
+            await asyncio.sleep(self._settings.dispatcher_beat_s)
         del self._feeders[model]
         self._handing_over.discard(model)
         metrics.forget(model)

@@ -103,7 +103,8 @@ class Feeder:
                 await asyncio.gather(*self._batches, return_exceptions=True)
         except TimeoutError:
             log.warning("batches_left", model=self.model, items=len(self._running))
-        if self.token:
+        # A token that was lost with Redis may still stand there under our name, and would keep all others off.
+        if self.token or (not self.retired and await self._acquire()):
             await run_async(self._redis, broker.release(self.model, self.me, self.token))
         for task in self._others:
             task.cancel()
