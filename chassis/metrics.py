@@ -5,6 +5,7 @@ Names are ``servoir_<service>_<what>_<unit>``, base units only (seconds, bytes),
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
@@ -40,6 +41,8 @@ def serve(port: int, host: str = "127.0.0.1", *, pages: Mapping[str, Page] | Non
     """
     if port:
         server = make_server(host, port, _application(pages or {}), _Server, _Quiet)
+        # A child that outlives this process must not keep the port from whoever comes in its place.
+        os.register_at_fork(after_in_child=server.socket.close)
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 

@@ -9,7 +9,7 @@ from chassis import logs, metrics
 from chassis.errors import ServoirError
 from chassis.settings import BadSettings, load
 from services.jobs import periodic
-from services.jobs.broker import Broker
+from services.jobs.broker import Broker, Schedule
 from services.jobs.caretaker import Caretaker
 from services.jobs.records import Records, connect, translated
 from services.jobs.settings import Settings
@@ -35,9 +35,10 @@ def main() -> int:
     settings.jobs_folder.mkdir(parents=True, exist_ok=True)
     metrics.serve(settings.metrics_port, settings.metrics_host)
     broker = Broker(client)
-    caretaker = Caretaker(Records(client, broker.enqueue), broker, lease_s=settings.jobs_lease_s)
+    caretaker = Caretaker(Records(client, broker.enqueue), broker, Schedule(client), lease_s=settings.jobs_lease_s)
     periodic.schedule_all(broker, time.time())
     serve(settings, caretaker)
+    caretaker.stop()
     return 0
 
 

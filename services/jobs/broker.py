@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any
 
 from rq import Queue
 from rq.exceptions import DuplicateJobError
+from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from services.jobs.settings import QUEUES
@@ -49,6 +51,31 @@ class Broker:
         except DuplicateJobError:
             return False
         return True
+
+
+class Schedule:
+    """RQ's scheduler within a worker: puts what is due into its queue. Of all there are, one at a time does it.
+
+    RQ would run it in a process of its own, which lives on when its worker is killed, and is killed by a lost Redis.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._scheduler: RQScheduler | None = None
+
+    def look(self) -> None:
+        """Put what is due into its queue, where this is the one that may; raises RedisError."""
+        if self._scheduler is None:
+            self._scheduler = RQScheduler(
+                [PERIODIC_QUEUE], connection=self._client, serializer=JSONSerializer, logging_level=logging.WARNING
+            )
+        if self._scheduler.acquire_locks():
+            self._scheduler.enqueue_scheduled_jobs()
+
+    def stop(self) -> None:
+        """Let another do it at once; raises RedisError."""
+        if self._scheduler is not None:
+            self._scheduler.release_locks()
 
 
 def queue_of(name: str, client: Any) -> Queue:

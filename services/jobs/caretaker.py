@@ -1,16 +1,17 @@
-"""Looks after all jobs: one whose worker gave up its ghost, or whose vehicle was lost, goes to its queue again."""
+"""Looks after all jobs: one whose worker died, or whose vehicle was lost, goes to its queue again; and after times."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from chassis import logs
 from chassis.errors import Unavailable
-from services.jobs.broker import Broker
+from services.jobs.broker import Broker, Schedule
 from services.jobs.instruments import show
 from services.jobs.job import Job
-from services.jobs.records import Records
+from services.jobs.records import Records, translated
 
 log = logs.logger()
 
@@ -19,13 +20,22 @@ class Caretaker:
     """Every worker has one: whichever looks first does it."""
 
     def __init__(
-        self, records: Records, broker: Broker, *, lease_s: float, clock: Callable[[], float] = time.time
+        self,
+        records: Records,
+        broker: Broker,
+        schedule: Schedule,
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._records, self._broker, self._lease_s, self._clock = records, broker, lease_s, clock
+        self._records, self._broker, self._schedule = records, broker, schedule
+        self._lease_s, self._clock = lease_s, clock
 
     def look(self) -> None:
-        """Put every job that nobody runs and no vehicle waits for into its queue again, and show what there is."""
+        """Put every job that nobody runs and no vehicle waits for into its queue again, and what is due as well."""
         try:
+            with translated():
+                self._schedule.look()
             active = self._records.active()
             for job in active:
                 if self._is_orphaned(job) and self._records.put_again(job.id):
@@ -34,6 +44,11 @@ class Caretaker:
             log.warning("redis_lost", reason=error.detail)
         else:
             show(active)
+
+    def stop(self) -> None:
+        """Let others look after everything at once."""
+        with suppress(Unavailable), translated():
+            self._schedule.stop()
 
     def _is_orphaned(self, job: Job) -> bool:
         if self._records.is_run(job.id):

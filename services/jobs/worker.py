@@ -29,7 +29,7 @@ def serve(settings: Settings, caretaker: Caretaker) -> None:
     while True:
         try:
             worker = Worker(settings, connect(settings.redis_url), caretaker)
-            worker.work(with_scheduler=True, logging_level=logging.getLevelName(logging.WARNING))
+            worker.work(logging_level=logging.getLevelName(logging.WARNING))
             if worker.is_told_to_end:
                 return
         except RedisError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from services.jobs.broker import Broker
 from services.jobs.client import Job, JobsClient, Owner, Parameters, read_parameters
 from tests.chaos.subjects import Subject
 from tests.chaos.world import MODEL, World
-from tests.parts import wait_until
+from tests.parts import free_port, wait_until
 
 SETTINGS = {"SERVOIR_JOBS_LEASE_S": "2", "SERVOIR_JOBS_PREDICT_TIMEOUT_S": "20"}
 
@@ -41,12 +40,12 @@ class JobsWorld(World):
 
     def start_worker(self, name: str) -> None:
         """Start another worker."""
-        self._start(name, ["services.jobs"], None)
+        port = str(free_port())
+        self._start(name, ["services.jobs"], f"127.0.0.1:{port}", SERVOIR_METRICS_PORT=port)
 
     def horses(self, name: str) -> list[psutil.Process]:
-        """Return the processes in which a worker does jobs at this moment, without RQ's scheduler."""
-        children = psutil.Process(self.parts[name].process.pid).children()
-        return [child for child in children if os.getpgid(child.pid) == child.pid]
+        """Return the processes in which a worker does jobs at this moment."""
+        return psutil.Process(self.parts[name].process.pid).children()
 
     def send_vehicle(self, job: Job) -> None:
         """Have a job come to a worker once more than it was asked for."""
