@@ -189,7 +189,7 @@ class Store:
         return kept, False
 
     def set_status(self, key: str, status: str, *, actor: str, detail: str = "") -> Modelinfo:
-        """Move a model to *status* and return it, *detail* in its history; raises WrongState (no such move), NotFound."""
+        """Move a model to *status* and return it, *detail* in its history; raises WrongState, NotFound."""
         with self.asked("status"):
             kept = self._model(key)
             if kept.status == status:
