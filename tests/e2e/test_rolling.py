@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from services.registry.client import RegistryClient
 from tests.e2e.rolling import KEY, Rolling, some_more
-from tests.e2e.traffic import JPEG, Patient, post
+from tests.e2e.running import RunningSuite
+from tests.e2e.traffic import JPEG, Patient, Traffic, post
 from tests.parts import wait_until
+from tests.unit.cli.model_folders import make_model_folder
 
 
 def serves(rolling: Rolling) -> bool:
@@ -88,6 +92,28 @@ def test_redis_is_restarted_and_whoever_asks_again_as_told_is_answered(rolling: 
 
     assert clients.wrong == []
     wait_until(lambda: set(clients.answered) <= {run.request_id for run in rolling.executed()}, what="all are logged")
+
+
+def test_one_command_restarts_a_suite_on_one_machine(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path, "acme-echo-1", more="config: {delay_s: 0.005}\n")
+    suite = RunningSuite(tmp_path / "home", [{"model": str(folder), "memory_cap": "500MiB"}], gateway_workers=2)
+    suite.up()
+    try:
+        before = suite.processes()
+        gateways = {child.pid for child in psutil.Process(before["gateway"]["pid"]).children()}
+        with Traffic(suite.url, "acme-echo") as traffic:
+            answer = suite.run("restart", "--json")
+        after = suite.processes()
+
+        assert answer.returncode == 0, answer.stderr + suite.tails()
+        assert json.loads(answer.stdout)["restarted"][-3:] == ["acme-echo-1", "gateway", "nginx"]
+        assert traffic.failures() == []
+        same = {name for name, row in after.items() if row["pid"] == before[name]["pid"]}
+        assert same == {"mongod", "valkey", "gateway", "nginx"}
+        assert not gateways & {child.pid for child in psutil.Process(after["gateway"]["pid"]).children()}
+    finally:
+        suite.run("down")
+    assert suite.left_over() == []
 
 
 def test_when_mongodbs_primary_dies_predictions_go_on_and_usage_stays_exact(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model is handed over also by a dispatcher that has just lost sight of Redis, and does not know what it still holds."""
+"""A model is handed over also by a dispatcher that has just lost sight of Redis, and knows not what it still holds."""
 
 from __future__ import annotations
 

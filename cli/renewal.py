@@ -1,0 +1,92 @@
+"""How the parts of a suite on one machine are restarted under load, so that requests notice nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from functools import partial
+
+import psutil
+
+from cli import waiting
+from cli.errors import Exit, Stop
+from cli.output import step
+from cli.programs import MODEL_SERVER, Program, programs
+from cli.rollout import Rollout
+from cli.suite import Suite
+
+_RELOADED = ("gateway", "nginx")
+PARTS = ("registry", "dispatcher", "jobs", *_RELOADED)
+"""What can be restarted beside models, in the order of an upgrade: who is asked before who asks."""
+
+_TIMEOUT_S = 90.0
+
+
+class Renewal:
+    """Restarts parts of a suite that runs here; raises Stop where it does not, or where a part does not come back."""
+
+    def __init__(self, suite: Suite) -> None:
+        if not suite.supervisor.runs():
+            raise Stop("the suite does not run here", "Start it with `servoir up`.", code=Exit.AWAY)
+        self._suite = suite
+
+    def renew(self, parts: Sequence[str]) -> list[str]:
+        """Restart *parts* (all where none is named), in the right order; return them in it."""
+        models = [key for key, entry in self._suite.models.entries().items() if entry.replicas]
+        if unknown := set(parts) - {*PARTS, *models}:
+            raise Stop(f"no such part: {', '.join(sorted(unknown))}", f"There are: {', '.join([*PARTS, *models])}.")
+        order = ["registry", "dispatcher", "jobs", *models, "gateway", "nginx"]
+        wanted = [part for part in order if part in parts or not parts]
+        for part in wanted:
+            if part in models:
+                self._renew_model(part)
+            elif part in _RELOADED:
+                self._reload(part)
+            else:
+                self._restart(part)
+        return wanted
+
+    def _restart(self, name: str) -> None:
+        program = self._program(name)
+        with step(f"{name} restarted"):
+            self._suite.supervisor.stop(name)
+            self._suite.supervisor.start(name)
+            self._wait(name, partial(waiting.listens, program.ports[0]))
+
+    def _reload(self, name: str) -> None:
+        """Have *name* start new processes, which take over from its old ones."""
+        master = self._suite.supervisor.process(name).pid
+        old = _children(master)
+        with step(f"{name} reloaded"):
+            os.kill(master, signal.SIGHUP)
+            self._wait(name, lambda: len(_children(master) - old) >= len(old) and not _children(master) & old)
+
+    def _renew_model(self, key: str) -> None:
+        replicas = self._suite.models.entries()[key].replicas
+        rollout = Rollout(self._suite)
+        if replicas == 1:
+            rollout.scale(key, 2)
+        for server in self._servers(key)[:replicas]:
+            with step(f"{server.name} has finished what it had"):
+                self._suite.supervisor.stop(server.name)
+            self._suite.start_model_servers([server])
+        if replicas == 1:
+            rollout.scale(key, 1)
+
+    def _servers(self, key: str) -> list[Program]:
+        wanted = programs(self._suite.plan(self._suite.entries_now()))
+        return [program for program in wanted if program.name.rpartition("-")[0] == f"{MODEL_SERVER}{key}"]
+
+    def _program(self, name: str) -> Program:
+        return next(program for program in programs(self._suite.plan()) if program.name == name)
+
+    def _wait(self, name: str, serves: waiting.Condition) -> None:
+        waiting.wait_for(self._suite.supervisor, name, serves, timeout_s=_TIMEOUT_S)
+
+
+def _children(pid: int) -> set[int]:
+    try:
+        return {child.pid for child in psutil.Process(pid).children()}
+    except psutil.NoSuchProcess:
+        return set()
