@@ -54,17 +54,12 @@ def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: f
     server, began = Server(one.name, environments.version(one)), time.monotonic()
     try:
         programs = environments.programs(one, plan.cache)
-        for setting in settings:
-            with _serving(one, programs, setting, plan) as target:
-                server.tried.append(_tried(setting, target, plan))
-                server.best = figures.best(server.tried)
-                if setting is settings[-1] and server.best is server.tried[-1]:
-                    server.killed = _killed(target, plan)
-        at_best = (server.best.setting if server.best else None) or settings[0]
+        best = _best(one, programs, plan, settings, server)
+        at_best = best.setting or settings[0]
         if server.killed is None:
             with _serving(one, programs, at_best, plan) as target:
                 server.killed = _killed(target, plan)
-        with _serving(one, programs, at_best, plan, limited_to=_queue_limit(limit_per_s)) as target:
+        with _serving(one, programs, at_best, plan, limited_to=_queue_limit(best.many.per_s)) as target:
             server.overload = _overload(target, limit_per_s, plan)
         with _serving(one, programs, cheapest(), plan, echo=True) as target:
             server.cost = _cost(target, plan)
@@ -74,8 +69,20 @@ def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: f
     return server
 
 
-def _queue_limit(limit_per_s: float) -> int:
-    return max(1, math.ceil(QUEUE_SHARE * DEADLINE_S * limit_per_s))
+def _best(one: Rival, programs: Path, plan: Plan, settings: Sequence[Setting], server: Server) -> Tried:
+    """Return the best of *settings*; where that is the last, its worker is killed at once, which spares a start."""
+    for setting in settings:
+        with _serving(one, programs, setting, plan) as target:
+            server.tried.append(_tried(setting, target, plan))
+            server.best = best = figures.best(server.tried)
+            if setting is settings[-1] and best is server.tried[-1]:
+                server.killed = _killed(target, plan)
+    return best
+
+
+def _queue_limit(own_per_s: float) -> int:
+    """Return how many requests a server that does *own_per_s* can let wait, and still answer in time."""
+    return max(1, math.ceil(QUEUE_SHARE * DEADLINE_S * own_per_s))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ KILL_CLIENTS = 16
 TIMES = 4
 DEADLINE_S = 1.0
 QUEUE_SHARE = 0.6
-"""Of the deadline's worth of requests, what a rival's queue is limited to: it could still serve all of them in time."""
+"""Of the requests that a rival can do within the deadline, how many may wait: it could still serve all in time."""
 
 
 @dataclass(frozen=True)
