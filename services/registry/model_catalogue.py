@@ -18,6 +18,8 @@ class ModelCatalogue:
 
     def __init__(self, address: str) -> None:
         self._known: tuple[list[Modelinfo], dict[str, str]] | None = None
+        self._found: dict[tuple[str | None, str], Modelinfo] = {}
+        """What this snapshot's models were asked for by; what cannot be found is not kept, so it has an end."""
         self._connected = threading.Event()
         self._stream = Stream(address, "models", lambda stub: stub.WatchModels(pb.WatchModelsRequest()), self._take)
 
@@ -47,6 +49,13 @@ class ModelCatalogue:
         Raises BadRequest (malformed *q*, a model that cannot do *task*, no *q* and no default), NotFound (unknown or
         retired) and Unavailable (the registry was never reached).
         """
+        known = self._found
+        found = known.get((q, task))
+        if found is None:
+            found = known[q, task] = self._find(q, task)
+        return found
+
+    def _find(self, q: str | None, task: str) -> Modelinfo:
         models, defaults = self._snapshot()
         text = q or defaults.get(task, "")
         if not text:
@@ -66,4 +75,5 @@ class ModelCatalogue:
     def _take(self, snapshot: pb.ModelsSnapshot) -> None:
         models = parse_understood(model.modelinfo_json for model in snapshot.models)
         self._known = (models, dict(snapshot.default_keys))
+        self._found = {}
         self._connected.set()
