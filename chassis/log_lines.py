@@ -8,6 +8,7 @@ warns goes at once, with all that came before it. A process that is killed loses
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
 from typing import BinaryIO
@@ -17,10 +18,14 @@ _MOST_BYTES = 64 * 1024
 
 
 class LogLines:
-    """A logger of structlog's kind over *output*; for all threads of one process, made after a fork."""
+    """A logger of structlog's kind over *output*; for all threads of a process, and anew in each child that it forks."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._waiting = bytearray()
         self._lock = threading.Lock()
         self._filled = threading.Event()

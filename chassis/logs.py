@@ -19,6 +19,7 @@ import structlog
 from chassis.log_lines import LogLines
 
 _TOKEN = re.compile(rb"(sv_[0-9a-z]{12})_[0-9A-Za-z]+")
+_OUTPUTS: list[LogLines] = []
 _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
 
 
@@ -49,6 +50,7 @@ def configure(service: str, level: str = "info") -> None:
         structlog.processors.format_exc_info,
     ]
     lines = LogLines(sys.stdout.buffer)
+    _OUTPUTS[:] = [lines]
     structlog.configure(
         processors=[*shared, _render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -65,6 +67,12 @@ def configure(service: str, level: str = "info") -> None:
     handler = _Handler(lines)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def flush() -> None:
+    """Write what waits; for a process that is about to end without its exit handlers."""
+    for lines in _OUTPUTS:
+        lines.flush()
 
 
 def logger() -> Any:

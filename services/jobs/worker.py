@@ -75,6 +75,13 @@ class Worker(RqWorker):  # type: ignore[misc]
         except RedisError as error:
             log.warning("redis_lost", reason=str(error))
 
+    def perform_job(self, job: Any, queue: Any, execution: Any) -> bool:
+        """Do a job, in its process, which ends without exit handlers."""
+        try:
+            return bool(super().perform_job(job, queue, execution))
+        finally:
+            logs.flush()
+
     def handle_warm_shutdown_request(self) -> None:
         """Tell the job at hand to end at its next checkpoint."""
         self.is_told_to_end = True
