@@ -18,7 +18,7 @@ _MOST_BYTES = 64 * 1024
 
 
 class LogLines:
-    """A logger of structlog's kind over *output*; for all threads of a process, and anew in each child that it forks."""
+    """A logger of structlog's kind over *output*; for all threads of a process, and anew in each forked child."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
