@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
+from redis.exceptions import RedisError
 
 from chassis.errors import BadRequest, Conflict, ServoirError, TooBusy, Unavailable
 from services.queue import admission, broker
@@ -18,6 +21,7 @@ from services.queue.connections import RETRY_AFTER_S, translated
 from services.queue.pipe import Pipe
 from services.queue.plan import NO_PLAN, Plan, read_plan
 from services.queue.quotas import Claim, read_standing, refusal
+from services.queue.refusals import Refusal, Refusals, Who, lasts_s
 from services.queue.replies import Replies, Waiting
 from services.queue.scripts import Call, run_async
 
@@ -39,6 +43,8 @@ class AsyncQueueClient:
         self._redis = Pipe(redis_url)
         self._replies = Replies(redis_url)
         self._plans: dict[str, Plan] = {}
+        self._refusals = Refusals()
+        self._counts: set[asyncio.Task[None]] = set()
         self._max_waiting = max_waiting
         self._window_s = idempotency_window_s
 
@@ -164,6 +170,7 @@ class AsyncQueueClient:
     ) -> list[bytes]:
         """Return what enqueue.lua says of a request that it takes, without what is left of a quota."""
         meta = items[0][0]
+        who = Who(meta.model, meta.priority, meta.client)
         args = {
             "priority": meta.priority,
             "client": meta.client,
@@ -182,6 +189,8 @@ class AsyncQueueClient:
             plan = self._plans.get(meta.model, NO_PLAN)
             left_s = deadline_s - time.monotonic()
             allowed = admission.max_ahead(plan, left_s)
+            if not meta.idem and (held := self._refusals.again(who, plan.version, allowed, time.monotonic())):
+                raise _refusal(plan, "deadline", held.ahead, allowed)
             limits = {
                 "version": plan.version,
                 "max_ahead": allowed,
@@ -200,11 +209,34 @@ class AsyncQueueClient:
                 claim.standing = read_standing(reply[3])
                 raise refusal(claim.quota, reply[1].decode(), reply[2])
             if reply[0] == b"refused":
-                raise _refusal(plan, reply[1].decode(), reply[2], allowed)
+                reason, ahead = reply[1].decode(), reply[2]
+                if reason == "deadline":
+                    self._hold(who, plan, ahead, allowed)
+                raise _refusal(plan, reason, ahead, allowed)
             if not reply[1]:
                 break
             self._plans[meta.model] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
+
+    def _hold(self, who: Who, plan: Plan, ahead: int, allowed: int) -> None:
+        """Refuse the same without asking, for a moment; then tell Redis how often that was."""
+        held_s = lasts_s(ahead, allowed, admission.drain_rate(plan))
+        if not held_s:
+            return
+
+        def tell() -> None:
+            if repeated := self._refusals.forget(who):
+                task = asyncio.ensure_future(self._count(who, repeated))
+                self._counts.add(task)
+                task.add_done_callback(self._counts.discard)
+
+        self._refusals.note(who, Refusal(plan.version, ahead, allowed, time.monotonic() + held_s))
+        asyncio.get_running_loop().call_later(held_s, tell)
+
+    async def _count(self, who: Who, refused: int) -> None:
+        with suppress(RedisError):
+            field = f"refused:{who.priority}:deadline"
+            await self._redis.call("HINCRBY", broker.key(who.model, "state"), field, refused)
 
     async def _run(self, call: Call) -> Any:
         with translated():

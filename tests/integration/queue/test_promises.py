@@ -94,6 +94,27 @@ def test_what_cannot_be_in_time_is_refused_at_the_door(
     slow.stop()
 
 
+def test_every_refusal_is_counted_though_only_the_first_is_asked_for(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow = FakeModelServer(HashServicer(delay_s=0.5))
+    registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
+    start_dispatcher()
+    planned(redis_url)
+    asked = at_once(client, [b"%d" % number for number in range(6)])
+    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
+
+    for _ in range(20):
+        with pytest.raises(TooBusy, match="longer than the deadline"):
+            ask(client, b"x", timeout_s=1.5)
+
+    refused = {"interactive:deadline": 20}
+    wait_until(lambda: QueueOperator(redis_url).overview()[0].refused == refused, what="the count")
+    assert all(call.result()[0].status == 200 for call in asked)
+    assert ask(client, b"x", timeout_s=1.5)[0].status == 200
+    slow.stop()
+
+
 @pytest.mark.parametrize(
     ("bound", "reason"),
     [({"SERVOIR_QUEUE_MAX_ITEMS": "3"}, "count"), ({"SERVOIR_QUEUE_MAX_BYTES": "3000"}, "bytes")],
