@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from chassis.settings import BadSettings, parse_bytes
+from chassis.settings import ENVIRONMENT, PRODUCTION, BadSettings, environment, parse_bytes
 from cli import leftovers, own_redis, ports
 from cli.errors import Stop
 from cli.findings import Finding, clock, mongodb_version
@@ -28,6 +28,7 @@ def examine(suite: Suite) -> Iterator[Finding]:
     """Yield what each examination of *suite* and its machine finds; none of them changes anything."""
     for examination in (
         _python,
+        _environment,
         _configuration,
         _mongodb,
         _redis,
@@ -46,6 +47,13 @@ def _python(_: Suite) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     right = sys.version_info >= (3, 11)
     yield Finding("Python", "ok" if right else "wrong", version, "" if right else "Use Python 3.11 or newer.")
+
+
+def _environment(_: Suite) -> Iterator[Finding]:
+    """Say which defaults hold; a wrong value of SERVOIR_ENV ends every command before this one."""
+    production = environment().get(ENVIRONMENT) == PRODUCTION
+    found = "production: API keys are asked for, pages of other origins kept out" if production else "development"
+    yield Finding("environment", "ok", found)
 
 
 def _configuration(suite: Suite) -> Iterator[Finding]:

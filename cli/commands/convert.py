@@ -20,7 +20,13 @@ _GPUS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
 @click.command()
 @click.argument("key", shell_complete=model_keys)
 @click.option("--to", "to", type=click.Choice(("onnx", "tensorrt")), required=True, help="The engine.")
-@click.option("--precision", type=click.Choice(("fp32", "fp16", "int8")), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(("fp32", "fp16", "int8")),
+    default="fp32",
+    show_default=True,
+    help="What numbers it reckons with.",
+)
 @click.option("--pictures", required=True, help="A folder or archive of pictures to hold it against its source on.")
 @click.option("--calibration", default="", help="int8: pictures to calibrate on; else --pictures.")
 @click.option("--rel", "rel_num", default="", help="The new release; the next whole number.")

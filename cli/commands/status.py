@@ -26,10 +26,12 @@ def status(suite: Suite, as_json: bool) -> None:
     wanted = {program.name: program for program in programs(suite.plan(suite.entries_now()))}
     rows = [_row(process, wanted.get(process.name)) for process in suite.supervisor.processes()]
     health = _health(suite)
+    models = _models(suite)
     if as_json:
-        print_json({"status": health["status"], "gateway": health, "processes": rows})
+        print_json({"status": health["status"], "gateway": health, "processes": rows, "models": models})
     else:
         _print(rows, health)
+        _print_models(models)
     if health["status"] != "ok" or not all(row["serving"] for row in rows):
         raise SystemExit(Exit.NOT_READY)
 
@@ -39,6 +41,30 @@ def _health(suite: Suite) -> dict[str, Any]:
         return suite.gateway.readiness()
     except Stop as stop:
         return {"status": "down", "detail": stop.problem}
+
+
+def _models(suite: Suite) -> list[dict[str, Any]]:
+    """Return every model that is served or asked for, with its servers and its queue; none where nobody tells."""
+    try:
+        status = {_key(model): model["status"] for model in suite.gateway.models()["models"]}
+        queues = suite.gateway.queues()
+    except Stop:
+        return []
+    return [
+        {
+            "model": row["model"],
+            "status": status.get(row["model"], "unknown"),
+            "servers": row["replicas"],
+            "waiting": row["interactive"] + row["batch"] + row["suspects"],
+            "at_work": row["at_work"],
+            "quarantined": row["quarantined"],
+        }
+        for row in queues
+    ]
+
+
+def _key(model: dict[str, Any]) -> str:
+    return "-".join(model[part] for part in ("org_name", "problem_id", "rel_num"))
 
 
 def _row(process: Process, program: Program | None) -> dict[str, Any]:
@@ -72,6 +98,13 @@ def _print(rows: list[dict[str, Any]], health: dict[str, Any]) -> None:
         table.append((row["name"], state, row["pid"] or "", port, running, memory, row.get("items", "")))
     print_table(["process", "state", ">pid", ">port", ">up for", ">memory", ">pictures"], table)
     console.print(f"\ngateway: {', '.join(f'{name} {value}' for name, value in health.items())}")
+
+
+def _print_models(models: list[dict[str, Any]]) -> None:
+    if models:
+        console.print()
+        columns = ["model", "status", ">servers", ">waiting", ">at work", ">quarantined"]
+        print_table(columns, [list(model.values()) for model in models])
 
 
 COMMANDS = [status]

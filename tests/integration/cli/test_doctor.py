@@ -27,19 +27,26 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        names = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
+        names = ("http", "gateway", "registry", "redis", "mongo")
+        names += ("registry_metrics", "dispatcher_metrics", "jobs_metrics")
         self.ports = {name: free_port() for name in names}
         self.models: list[dict[str, object]] = []
+        self.settings: dict[str, object] = {}
 
     def examine(self, **variables: str) -> Findings:
         """Return the findings that are not right, by what they are about."""
+        findings = self.everything(**variables)
+        return {what: finding for what, finding in findings.items() if finding["verdict"] == "wrong"}
+
+    def everything(self, **variables: str) -> Findings:
+        """Return all findings, by what they are about; where there are several, the last that is wrong."""
         config = self.folder / "servoir.yaml"
-        config.write_text(json.dumps({"models": self.models, "ports": self.ports}))
+        config.write_text(json.dumps({"models": self.models, "ports": self.ports, "settings": self.settings}))
         told = {"SERVOIR_HOME": str(self.home), "SERVOIR_CONFIG": str(config), **variables}
         command = [sys.executable, "-m", "cli.main", "doctor", "--json"]
         answer = subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True)
-        findings = [finding for finding in json.loads(answer.stdout) if finding["verdict"] == "wrong"]
-        assert answer.returncode == bool(findings), answer.stderr
+        findings = sorted(json.loads(answer.stdout), key=lambda finding: str(finding["verdict"] == "wrong"))
+        assert answer.returncode == any(finding["verdict"] == "wrong" for finding in findings), answer.stderr
         return {finding["what"]: finding for finding in findings}
 
 
@@ -142,3 +149,17 @@ def test_servers_that_are_away_are_named(patient: Patient) -> None:
 
 def test_a_mongodb_of_ones_own_is_examined_too(patient: Patient, mongo_url: str) -> None:
     assert patient.examine(SERVOIR_MONGO_URL=mongo_url) == {}
+
+
+def test_the_environment_is_told(patient: Patient) -> None:
+    assert "production" in patient.everything(SERVOIR_ENV="production")["environment"]["found"]
+    assert patient.everything()["environment"]["found"] == "development"
+
+
+def test_unknown_settings_are_named(patient: Patient) -> None:
+    patient.settings = {"gateway_workerz": 3}
+
+    wrong = patient.examine()
+
+    assert "SERVOIR_GATEWAY_WORKERZ: no such setting; SERVOIR_GATEWAY_WORKERS?" in wrong["configuration"]["found"]
+    assert "docs/settings.md" in wrong["configuration"]["advice"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import ROOT, absent
+from tests.parts import ROOT, Server, absent, free_port
 from tests.unit.cli.model_folders import make_model_folder
 
 
@@ -104,3 +105,17 @@ def test_root_is_no_user_for_services(host: Host) -> None:
 
     assert answer.returncode == 1
     assert "useradd" in answer.stderr
+
+
+def test_a_service_says_when_it_is_ready_and_that_it_lives(redis_url: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000", "SERVOIR_METRICS_PORT": "0"}
+        command = [sys.executable, "-m", "services.queue"]
+        env = {"SERVOIR_REDIS_URL": redis_url, "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{free_port()}", **told}
+        dispatcher = Server(command, lambda: True, tmp_path / "log", env)
+        heard = [systemd.recv(100) for _ in range(3)]
+        dispatcher.stop()
+
+    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
