@@ -1,6 +1,7 @@
 """The images that the tests run: ours, built as a user builds them, and those of others or stand-ins for them.
 
-Where there is no registry to pull from, a stand-in is the genuine server from the wheels and Debian packages that the other tests use, in an image of its own.
+Where there is no registry to pull from, a stand-in is the genuine server from the wheels and Debian packages that the
+other tests use, in an image of its own.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def _name(container: dict[str, object]) -> str:
 def test_nothing_runs_as_root(deployment: Deployment) -> None:
     running = [it for it in deployment.containers() if it["State"]["Running"]]
 
-    users = {_name(it): set(deployment.docker("top", it["Id"], "-eo", "user:20,uid").split()[3::2]) for it in running}
+    users = {_name(it): set(deployment.docker("top", it["Id"], "-eo", "pid,uid").split()[3::2]) for it in running}
 
     assert len(running) >= 9
     assert all(uids and "0" not in uids for uids in users.values()), users
@@ -64,7 +64,7 @@ def test_no_secret_is_in_an_image_or_in_the_compose_file_or_in_what_the_engine_t
     told = deployment.compose("config") + json.dumps(containers)
     told += "".join(deployment.docker("history", "--no-trunc", image) for image in images)
     told += deployment.docker("inspect", *images)
-    told += "".join(deployment.docker("top", it["Id"], "-eo", "args") for it in containers if it["State"]["Running"])
+    told += "".join(deployment.docker("top", it["Id"], "-eo", "pid,args") for it in containers if it["State"]["Running"])
 
     assert [name for name in SECRETS if deployment.secret(name) in told] == []
 
