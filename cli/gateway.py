@@ -40,7 +40,7 @@ class Gateway:
 
     def models(self) -> dict[str, Any]:
         """Return ``models``, a list of modelinfo, and ``defaults``, a key for each task that has one."""
-        return cast(dict[str, Any], self._send("GET", f"{V3}/models").json())
+        return {"defaults": {}, **cast(dict[str, Any], self._send("GET", f"{V3}/models").json())}
 
     def publish(self, modelinfo: Mapping[str, Any]) -> dict[str, Any]:
         """Publish a model; the same document again is a no-op. Return it as the registry keeps it."""

@@ -51,7 +51,8 @@ def _check(parameters: Parameters, submission: Submission) -> Parameters:
     model = submission.models.find(key, "tensor")
     if model.framework_type not in _CONVERTIBLE[asked.to]:
         known = " or ".join(_CONVERTIBLE[asked.to])
-        raise BadRequest(f"to: {key} is a {model.framework_type} model; to {asked.to} goes {known}")
+        told = f"{key} runs on {model.framework_type}; what can be converted to {asked.to} runs on {known}"
+        raise BadRequest(f"to: {told}")
     if asked.best_batch_size > asked.max_batch_size:
         raise BadRequest("best_batch_size: at most max_batch_size")
     pictures = submission.check_source(asked.pictures, field="pictures")
