@@ -13,7 +13,7 @@ import msgspec
 from chassis import logs
 from chassis.errors import ServoirError
 from services.jobs.context import Cancelled, Interrupted
-from services.jobs.records import LeaseLost, Records
+from services.jobs.records import Records
 
 log = logs.logger()
 _LONGEST_BEAT_S = 1.0
@@ -97,17 +97,19 @@ class Heartbeat:
             self.check()
 
     def _keep(self) -> None:
-        while not self._over.wait(min(_LONGEST_BEAT_S, self._lease_s / 4)):
-            if os.getppid() != self._parent:
-                log.warning("worker_lost", job=self._id)
-                os._exit(_LOST)
-            try:
-                self._beat()
-            except LeaseLost:
-                log.warning("lease_lost", job=self._id)
-                os._exit(_LOST)
-            except ServoirError as error:
-                log.warning("heartbeat_missed", job=self._id, reason=error.detail)
+        """Beat until it is over; whatever else ends this ends the process, as it would go on without a lease."""
+        try:
+            while not self._over.wait(min(_LONGEST_BEAT_S, self._lease_s / 4)):
+                if os.getppid() != self._parent:
+                    os._exit(_LOST)  # saying so could fail: who read our output may be gone as well
+                try:
+                    self._beat()
+                except ServoirError as error:
+                    log.warning("heartbeat_missed", job=self._id, reason=error.detail)
+        except BaseException as error:
+            with suppress(Exception):
+                log.warning("lease_lost", job=self._id, reason=repr(error))
+            os._exit(_LOST)
 
     def _beat(self) -> None:
         fields = self._taken()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections import Counter
+
+import psutil
 
 from services.jobs.client import Job
 from tests.integration.jobs.jobs_world import JobsWorld, write_folder
-from tests.parts import wait_until
+from tests.parts import ROOT, wait_until
 
 COUNT = 600
 
@@ -90,3 +94,21 @@ def test_a_vehicle_that_comes_twice_has_a_job_done_once(world: JobsWorld) -> Non
     assert answered(world, job) == EACH_ONCE
     assert world.job(job.id).runs == 1
     world.parts["jobs-1"].stop()
+
+
+def test_a_jobs_process_ends_with_its_worker_though_nobody_reads_what_it_says(world: JobsWorld) -> None:
+    part = world.parts["jobs-0"]
+    part.terminate()
+    environment = {**os.environ, **(part.env or {})}
+    worker = subprocess.Popen(part.command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    job = begun(world, "unread")
+    [horse] = psutil.Process(worker.pid).children()
+
+    worker.kill()
+    worker.wait()
+    assert worker.stdout
+    worker.stdout.close()
+
+    wait_until(lambda: not horse.is_running() or horse.status() == psutil.STATUS_ZOMBIE, what="it has ended")
+    part.start()
+    assert answered(world, job) == EACH_ONCE
