@@ -33,6 +33,11 @@ class Settings:
     jobs_usage_hours_days: int = setting(
         35, help="days after which usage by the hour is rolled up by the day; 0: never"
     )
+    home: Path = setting(Path("~/.local/share/servoir").expanduser(), help="where the suite keeps everything")
+    jobs_model_store: Path | None = setting(
+        None, help="folder of models by their keys, which conversions read and write; SERVOIR_HOME/store/models"
+    )
+    jobs_step_timeout_s: float = setting(1800.0, help="the most that one step of a conversion may take")
     metrics_port: int = setting(8604, help="port of the worker's metrics; 0: none")
     metrics_host: str = setting("127.0.0.1", help="address that the metrics are served at; 0.0.0.0: every one")
     log_level: str = setting("info", help="debug, info, warning or error")
@@ -52,3 +57,8 @@ class Settings:
     def limits(self) -> Limits:
         """How much a job reads."""
         return Limits(self.jobs_max_picture_bytes, self.jobs_max_unpacked_bytes, self.jobs_max_pictures)
+
+    @property
+    def models(self) -> Path:
+        """The folder of models."""
+        return self.jobs_model_store or self.home / "store" / "models"

@@ -20,10 +20,10 @@ from services.jobs.conversion.folders import described, next_release, put_into_s
 from services.jobs.conversion.networks import Network, Source
 from services.jobs.conversion.report import Calibration, ConversionReport, figures, for_registry, provenance
 from services.jobs.conversion.sampling import Sample, largest_differences, sample
-from services.jobs.conversion.settings import ConversionSettings
 from services.jobs.evaluation.pictures import picture_files
 from services.jobs.kinds.conversion import ConvertParameters
 from services.jobs.materials import materials
+from services.jobs.settings import Settings
 from services.registry.client import Modelinfo, parse_modelinfo
 
 _STEPS = 6
@@ -33,7 +33,7 @@ _FILES = {"onnx": "model.onnx", "tensorrt": "model.engine"}
 
 def run(context: Context) -> None:
     """Do the job."""
-    settings = load(ConversionSettings)
+    settings = load(Settings)
     made = context.folder / "made"
     if context.kept("report") is None:
         _convert(context, settings, made)
@@ -51,7 +51,7 @@ def run(context: Context) -> None:
     context.log(f"{model.key} is published, converted from {report.source}")
 
 
-def _convert(context: Context, settings: ConversionSettings, made: Path) -> None:
+def _convert(context: Context, settings: Settings, made: Path) -> None:
     """Make the new model's folder at *made*, and keep its description and the report."""
     parameters: ConvertParameters = context.parameters
     pictures = _pictures(context, parameters.pictures, parameters.most_pictures)
@@ -92,12 +92,14 @@ def _convert(context: Context, settings: ConversionSettings, made: Path) -> None
     context.keep("report", msgspec.json.encode(report))
 
 
-def _source(context: Context, settings: ConversionSettings, pictures: list[Path]) -> Source:
+def _source(context: Context, settings: Settings, pictures: list[Path]) -> Source:
     context.progress(0, _STEPS, stage="asking the source model")
     model = context.model(context.parameters.model)
     folder = settings.models / model.key
     if not folder.is_dir():
-        raise Failed(f"{model.key} is not in the model store of the machine where the job runs (SERVOIR_MODEL_STORE)")
+        raise Failed(
+            f"{model.key} is not in the model store of the machine where the job runs (SERVOIR_JOBS_MODEL_STORE)"
+        )
     said = _say(context, settings, folder, pictures, "said_by_source", inputs=True)
     for place, problem in said.problems.items():
         context.log(f"{pictures[place].name} is passed over: {problem}")
@@ -105,13 +107,13 @@ def _source(context: Context, settings: ConversionSettings, pictures: list[Path]
 
 
 def _network(
-    context: Context, settings: ConversionSettings, source: Source, pictures: list[Path]
+    context: Context, settings: Settings, source: Source, pictures: list[Path]
 ) -> tuple[Network, Calibration | None]:
     """Return the network in the precision that was asked for, and what it was calibrated on."""
     parameters: ConvertParameters = context.parameters
     context.progress(1, _STEPS, stage="converting")
     whole, file = context.folder / "network.onnx", context.folder / f"network_{parameters.precision}.onnx"
-    timeout_s = settings.conversion_timeout_s
+    timeout_s = settings.jobs_step_timeout_s
     network = networks.network(source, parameters.to, whole, check=context.check, timeout_s=timeout_s)
     context.progress(2, _STEPS, stage=f"to {parameters.precision}")
     if parameters.precision == "fp16":
@@ -157,7 +159,7 @@ def _as_model(
 
 def _say(
     context: Context,
-    settings: ConversionSettings,
+    settings: Settings,
     model: Path,
     pictures: list[Path],
     name: str,
@@ -165,7 +167,7 @@ def _say(
     inputs: bool = False,
 ) -> Sample:
     out = context.folder / name
-    return sample(model, pictures, out, check=context.check, timeout_s=settings.conversion_timeout_s, inputs=inputs)
+    return sample(model, pictures, out, check=context.check, timeout_s=settings.jobs_step_timeout_s, inputs=inputs)
 
 
 def _differences(source: Source, said: Sample, pictures: list[Path], tolerance: Tolerance) -> Deviations:
@@ -194,7 +196,7 @@ def _profile(parameters: ConvertParameters) -> tensorrt.Profile:
     return tensorrt.Profile(1, parameters.best_batch_size or max(most // 2, 1), most)
 
 
-def _publish(context: Context, settings: ConversionSettings, model: Modelinfo, made: Path) -> None:
+def _publish(context: Context, settings: Settings, model: Modelinfo, made: Path) -> None:
     for path in sorted(made.iterdir()):
         with context.result(f"{model.key}/{path.name}") as file, path.open("rb") as written:
             shutil.copyfileobj(written, file)
