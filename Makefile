@@ -88,6 +88,7 @@ nginx: install  ## write the containers' configurations for nginx from the templ
 
 lock: install  ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra gateway --extra queue --extra registry \
+	  --extra jobs --extra evaluation --extra conversion \
 	  --extra model-server --extra tensorflow --extra onnx --extra litert --extra cli --extra embedded --extra dev \
 	  --no-emit-index-url --no-header --generate-hashes -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --quiet --python-version 3.11 --extra model-server --extra litert \

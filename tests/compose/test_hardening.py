@@ -64,7 +64,9 @@ def test_no_secret_is_in_an_image_or_in_the_compose_file_or_in_what_the_engine_t
     told = deployment.compose("config") + json.dumps(containers)
     told += "".join(deployment.docker("history", "--no-trunc", image) for image in images)
     told += deployment.docker("inspect", *images)
-    told += "".join(deployment.docker("top", it["Id"], "-eo", "pid,args") for it in containers if it["State"]["Running"])
+    told += "".join(
+        deployment.docker("top", it["Id"], "-eo", "pid,args") for it in containers if it["State"]["Running"]
+    )
 
     assert [name for name in SECRETS if deployment.secret(name) in told] == []
 
