@@ -11,17 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from cli.deployment import MOST_MODEL_SERVERS, Deployment, ModelEntry
 from cli.errors import Stop
 from cli.settings import ROOT, Ports, Settings, as_variables
 from cli.slots import assigned
 from embedded import mongod, nginx, valkey
+from embedded.front_door import FrontDoor, Tls
 
 PARTS = ("mongod", "valkey", "registry", "dispatcher", "jobs", "gateway", "nginx")
 """All programs but the model servers, in the order in which they start; the model servers follow."""
 MODEL_SERVER = "model-"
 _MODEL_LOADED_S = 15
+_LONGEST_SOCKET = 100
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,28 @@ class Plan:
 
     @property
     def redis_url(self) -> str:
-        """The Redis that holds the queue."""
-        return self.settings.redis_url or f"redis://127.0.0.1:{self.ports.redis_port}/0"
+        """The Redis that holds the queue; our own through its socket, where pictures cost less than over TCP."""
+        if self.settings.redis_url:
+            return self.settings.redis_url
+        if socket := self.redis_socket:
+            return f"unix://{quote(str(socket))}?db=0"
+        return f"redis://127.0.0.1:{self.ports.redis_port}/0"
+
+    @property
+    def redis_socket(self) -> Path | None:
+        """The socket of our own Redis; None where the data folder's name is too long for one."""
+        socket = self.settings.home.absolute() / "run" / "valkey.sock"
+        return socket if len(str(socket)) <= _LONGEST_SOCKET else None
 
     @property
     def url(self) -> str:
-        """Where the suite answers HTTP."""
-        return f"http://127.0.0.1:{self.ports.http_port}"
+        """Where the suite answers this machine: the front door, or behind it where that speaks TLS."""
+        return local_url(self.settings, self.ports)
+
+
+def local_url(settings: Settings, ports: Ports) -> str:
+    """Return where the suite answers HTTP on this machine; a certificate is for its public name, not for 127.0.0.1."""
+    return f"http://127.0.0.1:{ports.gateway_port if settings.tls_certificate else ports.http_port}"
 
 
 def programs(plan: Plan) -> list[Program]:
@@ -108,7 +126,7 @@ def _stores(plan: Plan) -> Iterator[Program]:
         yield Program("mongod", command, ports=(port,), stop_s=30)
     if not plan.settings.redis_url:
         folder, port = _folder(data / "valkey"), plan.ports.redis_port
-        yield Program("valkey", valkey.command(port, folder), ports=(port,), stop_s=20)
+        yield Program("valkey", valkey.command(port, folder, socket=plan.redis_socket), ports=(port,), stop_s=20)
 
 
 def _services(plan: Plan) -> Iterator[Program]:
@@ -131,14 +149,25 @@ def _services(plan: Plan) -> Iterator[Program]:
         "SERVOIR_MAX_UPLOAD_BYTES": str(plan.settings.max_upload_bytes),
     }
     yield _service(plan, "gateway", "services.gateway", gateway, (ports.gateway_port,), stop_s=40)
-    configuration = nginx.write_configuration(
-        plan.settings.home / "run" / "nginx",
-        http_port=ports.http_port,
-        gateway_ports=[ports.gateway_port],
-        max_upload_bytes=plan.settings.max_upload_bytes,
-    )
+    configuration = nginx.write_door(_front_door(plan))
     written = {"SERVOIR_NGINX_SHA256": hashlib.sha256(configuration.read_bytes()).hexdigest()}  # changed: restarted
-    yield Program("nginx", nginx.command(configuration), written, (ports.http_port,))
+    https = (ports.https_port,) if plan.settings.tls_certificate else ()
+    yield Program("nginx", nginx.command(configuration), written, (ports.http_port, *https))
+
+
+def _front_door(plan: Plan) -> FrontDoor:
+    settings, ports, tls = plan.settings, plan.ports, None
+    if settings.tls_certificate and settings.tls_key:
+        address = f"{settings.http_host}:{ports.https_port}"
+        tls = Tls(address, settings.tls_certificate, settings.tls_key, public_port=ports.https_port)
+    return FrontDoor(
+        settings.home / "run" / "nginx",
+        http_address=f"{settings.http_host}:{ports.http_port}",
+        gateways=(f"127.0.0.1:{ports.gateway_port}",),
+        max_upload_bytes=settings.max_upload_bytes,
+        tls=tls,
+        worker_processes="1" if settings.http_host == "127.0.0.1" else "auto",
+    )
 
 
 def _model_server(plan: Plan, served: Served, name: str, slot: int) -> Program:

@@ -25,7 +25,14 @@ class Settings:
     redis_url: str = setting("", help="a Redis or Valkey of your own; none is started then")
     mongo_url: str = setting("", help="a MongoDB replica set of your own; no mongod is started then")
     mongod: str = setting("", help="the mongod to start; the one on PATH, else the wheel's")
+    http_host: str = setting("127.0.0.1", help="address that nginx listens at; 0.0.0.0: every one")
+    tls_certificate: Path | None = setting(None, help="certificate and chain in one file: nginx serves HTTPS then")
+    tls_key: Path | None = setting(None, help="the certificate's key")
     max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request, for nginx and the gateways")
+
+    def __post_init__(self) -> None:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("SERVOIR_TLS_CERTIFICATE and SERVOIR_TLS_KEY: one needs the other")
 
     @property
     def cache_folder(self) -> Path:
@@ -40,7 +47,8 @@ class Ports:
     The servers of the models in servoir.yaml take the ports from ``model_port`` on, and from ``model_metrics_port`` on.
     """
 
-    http_port: int = setting(8080, help="the front door: nginx")
+    http_port: int = setting(8080, help="the front door: nginx; with TLS it only sends on to HTTPS")
+    https_port: int = setting(8443, help="the front door over TLS, where there is a certificate")
     gateway_port: int = setting(8090, help="the gateways, behind nginx")
     registry_port: int = setting(8400, help="the registry, gRPC")
     redis_port: int = setting(8379, help="Valkey")

@@ -21,7 +21,7 @@ from cli.gateway import Gateway
 from cli.model_folder import ModelFolder, read_model_folder
 from cli.model_set import Entries, ModelSet
 from cli.output import step
-from cli.programs import MODEL_SERVER, Plan, Program, Served, programs
+from cli.programs import MODEL_SERVER, Plan, Program, Served, local_url, programs
 from cli.settings import ROOT, Settings
 from cli.slots import read_slots, write_slots
 from cli.store import Store
@@ -51,7 +51,7 @@ class Suite:
     @cached_property
     def gateway(self) -> Gateway:
         """The suite over HTTP, at SERVOIR_URL where that is set."""
-        url = self.settings.url or f"http://127.0.0.1:{ports_of(self.deployment, environment()).http_port}"
+        url = self.settings.url or local_url(self.settings, ports_of(self.deployment, environment()))
         return Gateway(url, admin_token=admin_token.read(self.settings), api_key=self.settings.api_key)
 
     @cached_property

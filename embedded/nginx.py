@@ -34,20 +34,6 @@ def version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
 
 
-def write_configuration(folder: Path, *, http_port: int, gateway_ports: list[int], max_upload_bytes: int) -> Path:
-    """Write ``nginx.conf`` into *folder*, where nginx also keeps its pid and its temporary files; return its path.
-
-    It serves HTTP on 127.0.0.1:*http_port* from the gateways on *gateway_ports*.
-    """
-    door = FrontDoor(
-        folder,
-        http_address=f"127.0.0.1:{http_port}",
-        gateways=tuple(f"127.0.0.1:{port}" for port in gateway_ports),
-        max_upload_bytes=max_upload_bytes,
-    )
-    return write_door(door)
-
-
 def write_door(door: FrontDoor) -> Path:
     """Write the configuration of *door* into its folder, as the user who runs this; return its path."""
     door.folder.mkdir(parents=True, exist_ok=True)

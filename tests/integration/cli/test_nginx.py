@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from embedded import Missing, nginx
+from embedded.front_door import FrontDoor
 from tests.parts import Server, absent, free_port, wait_until
 
 MOST_BYTES = 100_000
@@ -46,9 +47,13 @@ def front(tmp_path: Path) -> Iterator[_Front]:
     backend = ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     port = free_port()
-    configuration = nginx.write_configuration(
-        tmp_path / "nginx", http_port=port, gateway_ports=[backend.server_port], max_upload_bytes=MOST_BYTES
+    door = FrontDoor(
+        tmp_path / "nginx",
+        http_address=f"127.0.0.1:{port}",
+        gateways=(f"127.0.0.1:{backend.server_port}",),
+        max_upload_bytes=MOST_BYTES,
     )
+    configuration = nginx.write_door(door)
     try:
         command = nginx.command(configuration)
     except Missing as missing:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chassis.settings import BadSettings, load
 from cli.deployment import Deployment, ModelEntry
 from cli.errors import Stop
 from cli.programs import PARTS, Plan, Program, Served, model_servers, programs
 from cli.settings import Ports, Settings
 
 
-def _plan(home: Path, *entries: ModelEntry, told: dict[str, object] | None = None, **settings: str) -> Plan:
+def _plan(home: Path, *entries: ModelEntry, told: dict[str, object] | None = None, **settings: Any) -> Plan:
     models = [Served(entry.model, entry, home / "store" / "models" / entry.model) for entry in entries]
     deployment = Deployment(list(entries), settings=told or {})
     return Plan(Settings(home=home, **settings), Ports(), deployment, models, "secret")
@@ -70,3 +72,20 @@ def test_only_the_gateway_is_told_the_admin_token(tmp_path: Path) -> None:
     found = programs(_plan(tmp_path, ModelEntry("a-b-1")))
 
     assert [program.name for program in found if "secret" in program.environment.values()] == ["gateway"]
+
+
+def test_with_a_certificate_nginx_serves_https_and_this_machine_goes_behind_it(tmp_path: Path) -> None:
+    certificate = {"tls_certificate": tmp_path / "chain.pem", "tls_key": tmp_path / "key.pem"}
+    plan = _plan(tmp_path, http_host="0.0.0.0", **certificate)
+
+    nginx = next(program for program in programs(plan) if program.name == "nginx")
+
+    written = (tmp_path / "run" / "nginx" / "nginx.conf").read_text()
+    assert nginx.ports == (8080, 8443)
+    assert "listen 0.0.0.0:8443 ssl" in written and "return 308 https://$host:8443" in written
+    assert plan.url == "http://127.0.0.1:8090"
+
+
+def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="SERVOIR_TLS_KEY"):
+        load(Settings, {"SERVOIR_TLS_CERTIFICATE": "/chain.pem"})
