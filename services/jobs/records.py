@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from chassis.errors import Conflict, NotFound, Unavailable, WrongState
+from chassis.redis_url import over_network
 from services.jobs.job import ENDED, Job, read_job
 
 PREFIX = "servoir:jobs:"
@@ -56,8 +57,7 @@ def connect(url: str) -> redis.Redis:
         max_connections=_CONNECTIONS,
         timeout=_CALL_TIMEOUT_S,
         socket_timeout=_CALL_TIMEOUT_S,
-        socket_connect_timeout=_CALL_TIMEOUT_S,
-        socket_keepalive=True,
+        **over_network(url, connect_timeout_s=_CALL_TIMEOUT_S),
         retry=Retry(NoBackoff(), 0),
     )
     return redis.Redis(connection_pool=pool)

@@ -13,6 +13,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry
 
 from chassis.errors import TooBusy, Unavailable
+from chassis.redis_url import over_network
 
 CONNECT_TIMEOUT_S = 0.4
 CALL_TIMEOUT_S = 0.8
@@ -26,8 +27,7 @@ def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> r
         max_connections=most,
         timeout=call_timeout_s,
         socket_timeout=call_timeout_s,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
+        **over_network(url, connect_timeout_s=CONNECT_TIMEOUT_S),
         retry=Retry(NoBackoff(), 0),
     )
     return redis.Redis(connection_pool=pool)
@@ -38,8 +38,7 @@ def connect_async(url: str) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(
         url,
         socket_timeout=None,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
+        **over_network(url, connect_timeout_s=CONNECT_TIMEOUT_S),
         retry=AsyncRetry(NoBackoff(), 0),
     )
 

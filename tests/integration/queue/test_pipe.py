@@ -7,10 +7,12 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pytest
 from redis.exceptions import AuthenticationError, RedisError
 
+from services.queue.connections import connect
 from services.queue.pipe import Pipe
 from services.queue.scripts import Script, run_async
 from tests.parts import start_redis
@@ -131,3 +133,20 @@ def test_a_password_and_a_database_are_said_before_anything_else(redis_url: str)
     assert on_pipe(f"redis://{address}/0", read) is None
     with pytest.raises(AuthenticationError):
         on_pipe(f"redis://pipe-test:wrong@{address}/3", read)
+
+
+def test_a_unix_socket_is_as_good_as_a_port(tmp_path: Path) -> None:
+    socket = tmp_path / "a folder" / "redis.sock"
+    socket.parent.mkdir()
+    server, _ = start_redis(tmp_path, unixsocket=str(socket))
+    url = f"unix://{quote(str(socket))}?db=2"
+
+    async def work(pipe: Pipe) -> Any:
+        await pipe.call("SET", "pipe-test", "in 2")
+        return await pipe.call("GET", "pipe-test")
+
+    try:
+        assert on_pipe(url, work) == b"in 2"
+        assert connect(url, most=1).get("pipe-test") == b"in 2"
+    finally:
+        server.stop()
