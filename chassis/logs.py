@@ -18,6 +18,7 @@ import structlog
 
 from chassis.log_lines import LogLines
 
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _TOKEN = re.compile(rb"(sv_[0-9a-z]{12})_[0-9A-Za-z]+")
 _OUTPUTS: list[LogLines] = []
 _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
@@ -78,3 +79,8 @@ def flush() -> None:
 def logger() -> Any:
     """Return a logger that takes an event's name and its fields."""
     return structlog.get_logger()
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown: its user stays, the password does not."""
+    return _PASSWORD.sub(r"\1:***@", url)

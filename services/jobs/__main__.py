@@ -30,7 +30,7 @@ def main() -> int:
             client.ping()
     except ServoirError:
         advice = "start Valkey or Redis there, or give SERVOIR_REDIS_URL"
-        print(f"servoir jobs: no Redis at {settings.redis_url}: {advice}", file=sys.stderr)
+        print(f"servoir jobs: no Redis at {logs.without_password(settings.redis_url)}: {advice}", file=sys.stderr)
         return 1
     settings.jobs_folder.mkdir(parents=True, exist_ok=True)
     metrics.serve(settings.metrics_port, settings.metrics_host)

@@ -45,7 +45,7 @@ def main() -> int:
             client.ping()
     except RedisError as error:
         print(
-            f"servoir dispatcher: no Redis at {settings.redis_url} ({error}): start Valkey or Redis there, "
+            f"servoir dispatcher: no Redis at {logs.without_password(settings.redis_url)} ({error}): start Valkey or Redis there, "
             "or give SERVOIR_REDIS_URL",
             file=sys.stderr,
         )

@@ -6,6 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from chassis.logs import without_password
+
 SCRIPT = """
 import logging
 from chassis import logs
@@ -50,3 +54,16 @@ except ValueError:
 
     assert output.count("sv_0123456789ab_***") >= 2
     assert secret not in output
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:secret@redis:6379/0", "redis://:***@redis:6379/0"),
+        ("rediss://ann:secret@redis/0", "rediss://ann:***@redis/0"),
+        ("redis://127.0.0.1:8379/0", "redis://127.0.0.1:8379/0"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
