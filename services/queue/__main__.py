@@ -45,8 +45,8 @@ def main() -> int:
             client.ping()
     except RedisError as error:
         print(
-            f"servoir dispatcher: no Redis at {logs.without_password(settings.redis_url)} ({error}): start Valkey or Redis there, "
-            "or give SERVOIR_REDIS_URL",
+            f"servoir dispatcher: no Redis at {logs.without_password(settings.redis_url)} ({error}): "
+            "start Valkey or Redis there, or give SERVOIR_REDIS_URL",
             file=sys.stderr,
         )
         return 1
