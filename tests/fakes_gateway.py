@@ -16,7 +16,7 @@ from chassis.errors import BadRequest, NotFound, ServoirError, WrongState
 from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
 from services.queue.client import Answer, AsyncJob, QuarantinedItem, QueueView, Standing
-from services.registry.client import ApiKey, Modelinfo, Terms, parse_key
+from services.registry.client import ApiKey, Modelinfo, Report, Terms, parse_key
 
 RECT = {
     "region_attributes": {"label": "bicycle", "score": 0.9995},
@@ -239,6 +239,8 @@ class FakeRegistry:
         self.calls: list[tuple[Any, ...]] = []
         self.error: ServoirError | None = None
         self.state = pb.Readiness()
+        self.known_reports: list[Report] = []
+        self.entries: list[pb.HistoryEntry] = []
 
     def _note(self, *call: Any) -> None:
         self.calls.append(call)
@@ -249,14 +251,30 @@ class FakeRegistry:
         self._note("publish", modelinfo.key, actor)
         return modelinfo
 
-    def set_status(self, key: str, status: str, *, actor: str) -> Modelinfo:
-        self._note("set_status", key, status, actor)
+    def set_status(self, key: str, status: str, *, actor: str, **demands: Any) -> Modelinfo:
+        self._note("set_status", key, status, actor, *([demands] if demands else []))
         if not parse_key(key).rel_num:
             raise BadRequest(f"not a whole key: {key}")
         return model(key, status=status)
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
         self._note("set_default", task, key, actor)
+
+    def reports(self, model_key: str = "", *, limit: int = 100) -> list[Report]:
+        self._note("reports", model_key)
+        return self.known_reports
+
+    def report(self, id: str) -> Report:
+        self._note("report", id)
+        return self.known_reports[0]
+
+    def acceptance(self, key: str, require: Sequence[str], *, on_set: str = "") -> pb.Acceptance:
+        self._note("acceptance", key, list(require), on_set)
+        return pb.Acceptance(report_id="evaluate-1", set_name=on_set or "street", met=["mAP 0.3 >= 0.2"])
+
+    def history(self, key: str = "", *, limit: int = 100) -> list[pb.HistoryEntry]:
+        self._note("history", key)
+        return self.entries
 
     def create_api_key(self, terms: Terms, *, actor: str) -> tuple[ApiKey, str]:
         self._note("create_api_key", terms, actor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -79,7 +78,7 @@ def reports() -> Response:
 
 
 @v3.get("/reports/<id>")
-@operation("Reports", dict[str, Any], problems=_PROBLEMS, query=(ADMIN,))
+@operation("Reports", "application/json", problems=_PROBLEMS, query=(ADMIN,))
 def report(id: str) -> Response:
     """Show a report as it was made, as JSON."""
     require_admin()
