@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from flask import Blueprint, Response, request
 
@@ -70,7 +72,7 @@ def set_status(key: str, move: str) -> Response:
         told = msgspec.json.decode(request.get_data() or b"{}", type=Demands)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequest('send {}, or {"require": ["mAP>=0.20"], "on": "<labelled set>"}') from error
-    demands = {"require": told.require, "on_set": told.on} if told.require or told.on else {}
+    demands: dict[str, Any] = {"require": told.require, "on_set": told.on} if told.require or told.on else {}
     return json_response(parts().registry.set_status(key, _STATUS[move], actor=actor, **demands))
 
 

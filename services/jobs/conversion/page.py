@@ -25,9 +25,9 @@ def render(report: ConversionReport) -> str:
         (f"{told.differing} of {told.things}", "things lost or new"),
         (str(told.pictures), "pictures compared"),
     ]
-    speeds = report.infer_s
+    speeds = report.infer_cpu_s
     if report.to == "onnx" and speeds.get("converted"):
-        tiles.append((f"{speeds['source'] / speeds['converted']:.2f} x", "as fast, one thread, one picture at a time"))
+        tiles.append((f"{speeds['converted'] / speeds['source']:.0%}", "of the source's processor time, one by one"))
     shown = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{text}</span></div>' for value, text in tiles)
     sections = [
         head,

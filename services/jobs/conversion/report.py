@@ -22,7 +22,8 @@ class ConversionReport(msgspec.Struct, frozen=True, kw_only=True):
     """A conversion: from what, to what, by which tools, and how far the answers differ.
 
     *checked_by* is what the converted model was run with; a TensorRT engine is checked, where there is no GPU, by the
-    ONNX model that it was built from. *infer_s* are median seconds of one picture inside the engine, in one thread.
+    ONNX model that it was built from. *infer_cpu_s* are the median processor seconds of one picture
+    inside the engine.
     """
 
     kind: str = "conversion"
@@ -43,7 +44,7 @@ class ConversionReport(msgspec.Struct, frozen=True, kw_only=True):
     deviations: Deviations
     tolerance: Tolerance
     faults: tuple[str, ...] = ()
-    infer_s: dict[str, float] = {}
+    infer_cpu_s: dict[str, float] = {}
 
 
 def provenance(report: ConversionReport) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def figures(report: ConversionReport) -> dict[str, float]:
         "edge_difference_pixels": told.pixels,
         "things": float(told.things),
         "things_lost_or_new": float(told.differing),
-        **{f"infer_s[{name}]": seconds for name, seconds in report.infer_s.items()},
+        **{f"infer_cpu_s[{name}]": seconds for name, seconds in report.infer_cpu_s.items()},
     }
 
 

@@ -20,16 +20,19 @@ class _Said(msgspec.Struct):
     picture: str
     answer: Any = None
     problem: str = ""
-    infer_s: float = 0.0
+    infer_cpu_s: float = 0.0
 
 
 class Sample(NamedTuple):
-    """What one model said: *answers* by the place of each picture that it answered; *infer_s* is the median time."""
+    """What one model said: *answers* by the place of each picture that it answered.
+
+    *infer_cpu_s* is the median processor time of a picture.
+    """
 
     folder: Path
     answers: dict[int, Mapping[str, Any]]
     problems: dict[int, str]
-    infer_s: float
+    infer_cpu_s: float
 
     def outputs(self, place: int) -> dict[str, np.ndarray]:
         """Return the model's own outputs for a picture."""
@@ -68,7 +71,7 @@ def sample(
     answered = {place: it.answer for place, it in enumerate(said) if not it.problem}
     if not answered:
         raise Failed(f"the model answers none of the pictures: {said[0].problem if said else 'there are none'}")
-    times = [it.infer_s for it in said if not it.problem]
+    times = [it.infer_cpu_s for it in said if not it.problem]
     problems = {place: it.problem for place, it in enumerate(said) if it.problem}
     return Sample(out, answered, problems, statistics.median(times))
 

@@ -82,7 +82,7 @@ def _convert(context: Context, settings: Settings, made: Path) -> None:
         deviations=differences,
         tolerance=tolerance,
         faults=tuple(differences.faults(tolerance)),
-        infer_s={"source": round(source.said.infer_s, 6), "converted": round(said.infer_s, 6)},
+        infer_cpu_s={"source": round(source.said.infer_cpu_s, 6), "converted": round(said.infer_cpu_s, 6)},
     )
     model, folder = _as_model(context, source.model, files, parameters.to, rel_num, provenance(report))
     shutil.rmtree(made, ignore_errors=True)
