@@ -7,13 +7,18 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from chassis.settings import PREFIX, environment, kinds_of
 from cli.errors import Exit, Stop
 from cli.output import console, json_option, print_json
-from cli.programs import Plan, programs
+from cli.programs import Plan, Program, programs
+from cli.settings import Ports, Settings
 from cli.suite import Suite
 from cli.units import FIRST_WITH_STEPS, SETTINGS, UNITS, File, Machine, files, unit_name
 from embedded import Missing
@@ -37,7 +42,7 @@ def install(suite: Suite, user: str, units: Path, settings: Path, dry_run: bool,
     machine = Machine(_user(user), suite.settings.home, _systemd(), units, settings)
     plan = suite.plan()
     try:
-        wanted = programs(plan)
+        wanted = [_with_ours(program, environment()) for program in programs(plan)]
     except Missing as missing:
         raise Stop(str(missing), "Then install again.", code=Exit.NOT_READY) from missing
     written = files(wanted, machine)
@@ -52,6 +57,15 @@ def install(suite: Suite, user: str, units: Path, settings: Path, dry_run: bool,
     else:
         console.print(f"{len(written)} files are written, {len(gone)} removed.")
         _say_what_next([unit_name(program.name) for program in wanted], plan)
+
+
+def _with_ours(program: Program, told: Mapping[str, str]) -> Program:
+    """Return one of our services with the settings that this command was *told*, which it would inherit from `up`."""
+    if program.command[0] != sys.executable:
+        return program
+    own = {*kinds_of(Settings), *kinds_of(Ports)}
+    inherited = {name: text for name, text in told.items() if name.startswith(PREFIX) and name not in own}
+    return replace(program, environment={**inherited, **program.environment})
 
 
 def _user(given: str) -> str:

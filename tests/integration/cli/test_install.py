@@ -25,11 +25,14 @@ class Host:
         self.units, self.settings = folder / "units", folder / "settings"
         self.model = str(make_model_folder(folder))
 
-    def install(self, *options: str, user: str = "daemon", replicas: int = 2) -> subprocess.CompletedProcess[str]:
+    def install(
+        self, *options: str, user: str = "daemon", replicas: int = 2, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         config = self.folder / "servoir.yaml"
         model = {"model": self.model, "replicas": replicas, "memory_cap": "500MiB"}
         config.write_text(json.dumps({"models": [model], "settings": {"predict_timeout_s": 7}}))
         told = {"SERVOIR_HOME": str(self.home), "SERVOIR_CONFIG": str(config), "SERVOIR_ADMIN_TOKEN": "the secret"}
+        told |= more
         command = [sys.executable, "-m", "cli.main", "install", "--units", str(self.units), *options]
         command += ["--settings", str(self.settings), *(["--user", user] if user else [])]
         return subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True)
@@ -98,6 +101,14 @@ def test_fewer_servers_leave_no_files_behind(host: Host) -> None:
 
     gone = {"settings/model-acme-things-1:1.env", "units/servoir-model@acme-things-1:1.service.d/memory.conf"}
     assert before - host.written() == gone == {str(Path(path).relative_to(host.folder)) for path in told["removed"]}
+
+
+def test_what_the_command_was_told_goes_into_the_services(host: Host) -> None:
+    host.install(SERVOIR_ENV="production", SERVOIR_GATEWAY_WORKERS="5")
+
+    gateway, mongod = ((host.settings / f"{name}.env").read_text() for name in ("gateway", "mongod"))
+    assert 'SERVOIR_ENV="production"' in gateway and 'SERVOIR_GATEWAY_WORKERS="5"' in gateway
+    assert "SERVOIR_CONFIG" not in gateway and "SERVOIR_ENV" not in mongod
 
 
 def test_root_is_no_user_for_services(host: Host) -> None:
