@@ -136,7 +136,8 @@ class Item(NamedTuple):
 class Claimed(NamedTuple):
     """What a claim gave, or that this dispatcher is the model's owner no more (*fenced*).
 
-    *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more.
+    *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more. Where the order is
+    *drained*, the owner is woken by who enqueues next.
     """
 
     items: list[Item]
@@ -144,6 +145,7 @@ class Claimed(NamedTuple):
     late: int = 0
     suspects: int = 0
     next_suspect_s: float = 0.0
+    drained: bool = False
 
 
 _METAS = msgspec.json.Decoder(Meta)
@@ -212,12 +214,12 @@ def read_claim(reply: list[Any]) -> Claimed:
     """Return what a claim gave."""
     if reply[0] == b"fenced":
         return Claimed([], fenced=True)
-    _, late, suspects, next_ms, *entries = reply
+    _, late, suspects, next_ms, drained, *entries = reply
     items = [
         Item(entry.decode(), _METAS.decode(meta), meta, payload, left / 1000, wait / 1000, history.decode())
         for entry, meta, payload, left, wait, history in entries
     ]
-    return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000)
+    return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained))
 
 
 def finish(model: str, results: Sequence[tuple[Result, bytes, bytes]], *, quarantine_length: int = 0) -> Call:

@@ -48,6 +48,9 @@ class Feeder:
         self._batches: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._wakes = 0
+        self._drained = False
+        """Whether nothing waits; who enqueues next wakes us."""
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
@@ -63,7 +66,13 @@ class Feeder:
     # -- what the dispatcher tells it ------------------------------------------------------------
 
     def wake(self) -> None:
-        """There may be something to claim, or a server that is free."""
+        """There may be something to claim."""
+        self._wakes += 1
+        self._drained = False
+        self._woken.set()
+
+    def _freed(self) -> None:
+        """There may be a server that is free."""
         self._woken.set()
 
     def lose(self) -> None:
@@ -137,6 +146,7 @@ class Feeder:
         if reply[0] == b"held":
             return False
         self.token, self._published, self._refused = token, None, None
+        self._drained = False
         self._suspects, self._suspect_at_s = 1, 0.0
         metrics.REDELIVERIES.labels(self.model).inc(reply[1])
         log.info("model_owned", model=self.model, taken_over=reply[1])
@@ -148,7 +158,9 @@ class Feeder:
         self._woken.clear()
         while not self._stopping and self.token:
             replica, suspect = self._place()
-            if replica is None or not await self._claim(replica, suspect=suspect):
+            if replica is None or (self._drained and not suspect):
+                return
+            if not await self._claim(replica, suspect=suspect):
                 return
 
     def _place(self) -> tuple[Replica | None, bool]:
@@ -178,12 +190,12 @@ class Feeder:
             return replicas[place]
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(opens_in_s, self.wake)
+        self._timer = asyncio.get_running_loop().call_later(opens_in_s, self._freed)
         return None
 
     async def _claim(self, replica: Replica, *, suspect: bool) -> bool:
         """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
-        now_s = time.monotonic()
+        now_s, wakes = time.monotonic(), self._wakes
         most = 1 if suspect else replica.batch_size
         limits = limits_s(most, routing.free_in_s(replica.load, now_s), replica.latency.expected_s)
         call = broker.claim(
@@ -196,6 +208,8 @@ class Feeder:
             return False
         metrics.LATE.labels(self.model).inc(claimed.late)
         self._expect_suspects(claimed.suspects, claimed.next_suspect_s)
+        if not suspect:
+            self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
         if claimed.items:
             self._send(replica, claimed.items, now_s, suspect=suspect)
         return bool(claimed.items) or suspect
@@ -218,14 +232,14 @@ class Feeder:
             finally:
                 replica.end(number)
                 replica.alone = False
-                self.wake()
+                self._freed()
             if replica.breaker.open:
                 self._spawn(self._probe(replica), self._others)
             settled = await self._settle(batch)
             self._running.difference_update(ids)
-            if settled:
+            if settled and batch.back:
                 self.wake()
-            else:
+            elif not settled:
                 # Items of ours are nowhere but in our list of pending entries: acquiring anew puts them back.
                 self.lose()
 

@@ -2,13 +2,13 @@
 -- A: me token most least_ms limits_ms suspect
 --   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
 --   suspect: take one item that a server failed with before, alone, and nothing else.
--- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, {id, meta, payload, left_ms, wait_ms, history}, ...}.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, payload, left_ms, wait_ms, history}, ...}.
 
 if not is_owner() then return {'fenced'} end
 
 local BATCH_SHARE = 0.1  -- of the items, while both classes wait
 local picked, left, late, tightest = {}, {}, 0, math.huge
-local virtual = {}
+local virtual, drained = {}, false
 
 local function pick(id, time_left)
   picked[#picked + 1], left[id] = id, time_left
@@ -87,11 +87,14 @@ else
   if #picked < A.most then take('batch', A.most - #picked) end
   advance('interactive')
   advance('batch')
-  if #picked == 0 then redis.call('HSET', K.state, 'hungry', 1) end
+  drained = 0 == redis.call('ZCARD', K.order_first) + redis.call('ZCARD', K.order_interactive)
+    + redis.call('ZCARD', K.order_batch)
+  if drained or #picked == 0 then redis.call('HSET', K.state, 'hungry', 1) end
 end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
-local reply = {'batch', late, redis.call('ZCARD', K.retries), soonest and math.max(0, soonest - NOW) or -1}
+local next_ms = soonest and math.max(0, soonest - NOW) or -1
+local reply = {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0}
 if #picked > 0 then
   picked[#picked + 1] = 'FORCE'
   local entries = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))
