@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from demo import pictures
@@ -38,6 +39,25 @@ def test_every_metric_that_is_asked_for_is_shown(suite: RunningSuite) -> None:
     }
 
     assert wanted_metrics() - shown - _ONLY_WITH_A_GPU == set()
+
+
+def test_a_gateways_figures_are_those_of_all_its_processes(suite: RunningSuite) -> None:
+    picture = pictures.path("coffee").read_bytes()
+    before = _images(suite)
+    gateway = psutil.Process(int(suite.processes()["gateway"]["pid"]))
+
+    for _ in range(12):  # each by a connection of its own
+        regions(suite.post(picture, key=DETECTOR))
+
+    assert len(gateway.children()) == 2
+    assert {_images(suite) for _ in range(8)} == {before + 12}
+
+
+def _images(suite: RunningSuite) -> float:
+    """Return how many of the detector's images the gateway says that it answered."""
+    text = httpx.get(f"http://127.0.0.1:{suite.ports['gateway']}/metrics").text
+    wanted = f'servoir_gateway_images_total{{model="{DETECTOR}",status="200"}}'
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(wanted))
 
 
 def test_nobody_sees_metrics_through_the_front_door(suite: RunningSuite) -> None:
