@@ -2,8 +2,9 @@
 
 The adapters bring a picture to the model's size before the model sees it, as floats (services/model_server says why).
 So what a graph does at its beginning to bring pictures to that size has nothing to do, and is taken out: the cast of a
-uint8 image, and a loop over the pictures of a batch whose body does nothing but resize, which no other framework can
-batch. Whether the graph still says the same is not believed but measured, on real pictures, at the end of a conversion.
+uint8 image, a resizing to the size that pictures have already, and a loop over the pictures of a batch (TensorArrays,
+as TensorFlow 1 wrote them) whose body does nothing but resize, which no other framework can batch. Whether the graph
+still says the same is not believed but measured, on real pictures, at the end of a conversion.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _FLOAT, _UINT8 = 1, 4  # DataType in TensorFlow's types.proto
-_RESIZES = {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}
+_RESIZES = {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "ScaleAndTranslate"}
 _SHAPE_ONLY = {"Identity", "ExpandDims", "Squeeze", "Reshape", "Cast"}
 
 
@@ -55,6 +56,18 @@ def without_resizing_loops(graph: Any) -> int:
         batch = _resized_batch(gather, nodes)
         if batch:
             _redirect(graph.node, {gather.name: batch, f"{gather.name}:0": batch}, gone="")
+            passed += 1
+    return passed
+
+
+def without_resizing(graph: Any, name: str, sides: tuple[int | None, int | None]) -> int:
+    """Let the image *name* pass by what resizes it to *sides* (height, width), its own size; return how often."""
+    nodes = {node.name: node for node in graph.node}
+    passed = 0
+    for node in [node for node in graph.node if node.op in _RESIZES]:
+        if _behind_casts(node.input[0], nodes) == name and _constant(node.input[1], nodes) == list(sides):
+            given = node.input[0]
+            _redirect(graph.node, {node.name: given, f"{node.name}:0": given}, gone="")
             passed += 1
     return passed
 
@@ -115,6 +128,29 @@ def _casts(nodes: Iterable[Any], name: str) -> list[Any] | None:
         else:
             return None
     return found
+
+
+def _behind_casts(reference: str, nodes: Mapping[str, Any]) -> str:
+    """Return the node that *reference* comes from through one cast to float, and identities; else nothing."""
+    node, casts = nodes[source(reference)], 0
+    while node.op in ("Identity", "Cast") and node.input:
+        casts += node.op == "Cast" and node.attr["DstT"].type == _FLOAT
+        node = nodes[source(node.input[0])]
+    return str(node.name) if casts else ""
+
+
+def _constant(reference: str, nodes: Mapping[str, Any]) -> list[int]:
+    """Return the whole numbers (32 bits) of a constant; none where it is not one."""
+    node = nodes[source(reference)]
+    if node.op != "Const":
+        return []
+    tensor = node.attr["value"].tensor
+    content: bytes = tensor.tensor_content
+    if content:
+        return [int.from_bytes(content[at : at + 4], "little", signed=True) for at in range(0, len(content), 4)]
+    sizes: list[int] = [side.size for side in tensor.tensor_shape.dim]
+    values = list(tensor.int_val)
+    return values * sizes[0] if len(values) == 1 and len(sizes) == 1 else values
 
 
 def _resized_batch(gather: Any, nodes: Mapping[str, Any]) -> str:

@@ -50,6 +50,13 @@ def version() -> str:
     return str(onnx.__version__)
 
 
+def foreign_operations(model: Any) -> list[str]:
+    """Return the names of the operations in *model* that ONNX does not define."""
+    import onnx
+
+    return sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
+
+
 def input_shapes(model: Any) -> dict[str, list[int | None]]:
     """Return the shape of each input; None for a side that stays open."""
     return {it.name: [side.dim_value or None for side in it.type.tensor_type.shape.dim] for it in model.graph.input}

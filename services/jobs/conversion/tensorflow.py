@@ -17,7 +17,7 @@ import msgspec
 
 from chassis.errors import BadRequest, ServoirError
 from services.jobs.conversion import graphs, suppression
-from services.jobs.conversion.onnx_models import named, save
+from services.jobs.conversion.onnx_models import foreign_operations, named, save
 
 OPSET = 17
 _SIGNATURE = "serving_default"
@@ -33,10 +33,10 @@ class Frozen(NamedTuple):
 
 
 class Converted(msgspec.Struct):
-    """What was done: *floats* says that a uint8 image is taken as float32 now; *loops* that only resized are gone."""
+    """What was done: *floats* says that a uint8 image is taken as float32 now; so many *resizings* are gone."""
 
     floats: bool
-    loops: int
+    resizings: int
     tensorflow: str
     tf2onnx: str
 
@@ -76,7 +76,8 @@ def to_onnx(frozen: Frozen, target: str, shape: Sequence[int | None]) -> tuple[A
         raise BadRequest(f"a model of {len(frozen.inputs)} inputs ({', '.join(frozen.inputs)}) cannot be converted")
     [(name, tensor)] = frozen.inputs.items()
     place = graphs.source(tensor)
-    loops = graphs.without_resizing_loops(frozen.graph)
+    resizings = graphs.without_resizing_loops(frozen.graph)
+    resizings += graphs.without_resizing(frozen.graph, place, (shape[1], shape[2]))
     floats = graphs.take_floats(frozen.graph, place)
     graphs.with_input_shape(frozen.graph, place, shape)
     wanted = list(frozen.outputs.values())
@@ -93,14 +94,13 @@ def to_onnx(frozen: Frozen, target: str, shape: Sequence[int | None]) -> tuple[A
         raise BadRequest(f"tf2onnx cannot convert the model: {str(error)[:300]}") from error
     _check_operations(model)
     names = {tensor: name, **{it: own for own, it in frozen.outputs.items()}}
-    done = Converted(floats, loops, str(tf.__version__), str(tf2onnx.__version__))
+    done = Converted(floats, resizings, str(tf.__version__), str(tf2onnx.__version__))
     return named(model, names), done
 
 
 def _check_operations(model: Any) -> None:
     """Raise BadRequest naming the operations that have no counterpart: tf2onnx only logs them."""
-    foreign = sorted({node.op_type for node in model.graph.node if node.domain == "ai.onnx.converters.tensorflow"})
-    if foreign:
+    if foreign := foreign_operations(model):
         raise BadRequest(f"the model has operations that ONNX does not know: {', '.join(foreign)}")
 
 

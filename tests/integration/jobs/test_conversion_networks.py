@@ -167,3 +167,63 @@ def test_an_engine_that_was_built_ahead_answers_as_the_network_does(tmp_path: Pa
     engine = open_engine("tensorrt", [tmp_path / "model.engine"], EngineOptions())
 
     np.testing.assert_allclose(engine.infer({"image": PICTURES})["out"], run(model, image=PICTURES)[0], atol=1e-2)
+
+
+@pytest.mark.slow
+def test_a_saved_model_loses_its_resizing_and_takes_floats(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from services.jobs.conversion.tensorflow import freeze, to_onnx
+
+    class Net(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.weights = tf.Variable(np.random.default_rng(4).random((3, 3, 3, 2), np.float32))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])
+        def __call__(self, image: Any) -> dict[str, Any]:
+            resized = tf.image.resize(tf.cast(image, tf.float32), (16, 12), antialias=True)
+            return {"scores": tf.reduce_mean(tf.nn.conv2d(resized, self.weights, 1, "SAME"), (1, 2)), "seen": resized}
+
+    net = Net()
+    tf.saved_model.save(net, str(tmp_path / "net"), signatures=net.__call__)
+    pictures = np.random.default_rng(5).integers(0, 256, (3, 16, 12, 3), np.uint8)
+
+    model, done = to_onnx(freeze(tmp_path), "onnx", (None, 16, 12, 3))
+
+    assert (done.floats, done.resizings) == (True, 1)
+    assert onnx_models.input_shapes(model) == {"image": [None, 16, 12, 3]}
+    assert "Resize" not in {node.op_type for node in model.graph.node}
+    scores, seen = run(model, image=pictures.astype(np.float32))
+    np.testing.assert_allclose(seen, pictures)
+    np.testing.assert_allclose(scores, net(tf.constant(pictures))["scores"].numpy(), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_operations_that_onnx_does_not_know_are_named(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from services.jobs.conversion.tensorflow import freeze, to_onnx
+
+    net = tf.Module()
+    net.call = tf.function(
+        lambda image: {"out": tf.math.digamma(image)},
+        input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="image")],
+    )
+    tf.saved_model.save(net, str(tmp_path / "net"), signatures=net.call)
+
+    with pytest.raises(BadRequest, match="operations that ONNX does not know: Digamma"):
+        to_onnx(freeze(tmp_path), "onnx", (None, 8, 8, 3))
+
+
+@pytest.mark.slow
+def test_a_keras_file_is_converted_as_the_engine_reads_it(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from services.jobs.conversion.tensorflow import freeze, to_onnx
+
+    layers = [tf.keras.Input((8, 8, 3), name="image"), tf.keras.layers.Conv2D(4, 3), tf.keras.layers.Flatten()]
+    net = tf.keras.Sequential(layers)
+    net.save(tmp_path / "net.keras")
+
+    model, _ = to_onnx(freeze(tmp_path), "onnx", (None, 8, 8, 3))
+
+    [name] = onnx_models.input_shapes(model)
+    assert [output.name for output in model.graph.output] == ["output_0"]
+    np.testing.assert_allclose(run(model, **{name: PICTURES})[0], net(PICTURES).numpy(), atol=1e-5)
