@@ -60,7 +60,8 @@ def _make_base(environ: Mapping[str, str]) -> None:
         if Path("/", _CERTIFICATES).exists():
             shutil.copyfile(Path("/", _CERTIFICATES), root / _CERTIFICATES)
         packed = Path(folder) / "root.tar"
-        _run(["tar", "-C", str(root), "-cf", str(packed), "--exclude=./var/cache/apt/archives/*.deb", "."], environ)
+        left_out = [f"--exclude=./var/{place}/*" for place in ("cache/apt", "lib/apt/lists")]
+        _run(["tar", "-C", str(root), "-cf", str(packed), *left_out, "."], environ)
         _run(["docker", "import", str(packed), BASE], environ)
 
 
