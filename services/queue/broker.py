@@ -87,23 +87,22 @@ _OF_ALL = {
     "quota": "quota:",
     "job": "job:",
 }
-_NAMES = [*_OF_ALL, *_OF_A_MODEL]
-_ENQUEUE = Script("enqueue", _NAMES, knows=["ahead", "quota"], works_when_full=False)
-_CLAIM = Script("claim", _NAMES)
-_FINISH = Script("finish", _NAMES)
-_REQUEUE = Script("requeue", _NAMES)
-_ACQUIRE = Script("acquire", _NAMES)
-_RELEASE = Script("release", _NAMES)
-_PUBLISH_PLAN = Script("publish_plan", _NAMES)
-_SWEEP = Script("sweep", _NAMES)
-_RETIRE = Script("retire", _NAMES)
-_DROP_QUARANTINED = Script("drop_quarantined", _NAMES)
-_SHOW_JOB = Script("show_job", _NAMES, knows=["ahead", "job"])
-_CANCEL_JOB = Script("cancel_job", _NAMES, knows=["ahead", "job"])
-_BEAT = Script("beat", list(_OF_ALL))
-_SEAL_USAGE = Script("seal_usage", list(_OF_ALL))
-_USAGE_SENT = Script("usage_sent", list(_OF_ALL))
-_ALL_KEYS = [PREFIX + name for name in _OF_ALL.values()]
+_ENQUEUE = Script("enqueue", _OF_ALL, _OF_A_MODEL, knows=["ahead", "quota"], works_when_full=False)
+_CLAIM = Script("claim", _OF_ALL, _OF_A_MODEL)
+_FINISH = Script("finish", _OF_ALL, _OF_A_MODEL)
+_REQUEUE = Script("requeue", _OF_ALL, _OF_A_MODEL)
+_ACQUIRE = Script("acquire", _OF_ALL, _OF_A_MODEL)
+_RELEASE = Script("release", _OF_ALL, _OF_A_MODEL)
+_PUBLISH_PLAN = Script("publish_plan", _OF_ALL, _OF_A_MODEL)
+_SWEEP = Script("sweep", _OF_ALL, _OF_A_MODEL)
+_RETIRE = Script("retire", _OF_ALL, _OF_A_MODEL)
+_DROP_QUARANTINED = Script("drop_quarantined", _OF_ALL, _OF_A_MODEL)
+_SHOW_JOB = Script("show_job", _OF_ALL, _OF_A_MODEL, knows=["ahead", "job"])
+_CANCEL_JOB = Script("cancel_job", _OF_ALL, _OF_A_MODEL, knows=["ahead", "job"])
+_BEAT = Script("beat", _OF_ALL)
+_SEAL_USAGE = Script("seal_usage", _OF_ALL)
+_USAGE_SENT = Script("usage_sent", _OF_ALL)
+_ALL = (PREFIX,)
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -176,8 +175,8 @@ def idempotency_key(digest: str) -> str:
     return f"{PREFIX}idem:{digest}"
 
 
-def _keys(model: str) -> list[str]:
-    return _ALL_KEYS + [f"{PREFIX}{model}:{name}" for name in _OF_A_MODEL.values()]
+def _keys(model: str) -> tuple[str, ...]:
+    return (PREFIX, f"{PREFIX}{model}:")
 
 
 def _ms(seconds: float) -> int:
@@ -284,15 +283,15 @@ def cancel_job(job: str, client: str, model: str) -> Call:
 
 def beat(me: str, ttl_s: float) -> Call:
     """Say that a dispatcher lives for *ttl_s* more (0: it leaves)."""
-    return _BEAT.call(_ALL_KEYS, {"me": me, "ttl_ms": _ms(ttl_s)})
+    return _BEAT.call(_ALL, {"me": me, "ttl_ms": _ms(ttl_s)})
 
 
 def seal_usage(me: str, *, most: int = 2000, retry_s: float = 30.0) -> Call:
     """Take a batch of usage records, which is this dispatcher's for *retry_s*, or as long as it lives."""
     args = {"me": me, "batch_id": f"{me}.{uuid.uuid4().hex}", "most": most, "retry_ms": _ms(retry_s)}
-    return _SEAL_USAGE.call(_ALL_KEYS, args)
+    return _SEAL_USAGE.call(_ALL, args)
 
 
 def usage_sent(batch_id: str) -> Call:
     """Forget a batch that the registry has."""
-    return _USAGE_SENT.call(_ALL_KEYS, {"batch_id": batch_id})
+    return _USAGE_SENT.call(_ALL, {"batch_id": batch_id})

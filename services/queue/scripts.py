@@ -1,7 +1,9 @@
 """The Lua scripts of ``lua/``, one per verb: each is one atomic step in Redis, called alike by threads and by asyncio.
 
-A script gets the model's keys by name (``K.requests``), its arguments by name (``A.left_ms``, one JSON object), and
-bytes in ``ARGV[2]`` and up. ``lua/model.lua``, what all of them know, goes in front of each, and what else it *knows*.
+A script has its keys by name (``K.requests``), its arguments by name (``A.left_ms``, one JSON object), and bytes in
+``ARGV[2]`` and up. It is sent what all keys begin with, and those of its model: a list of every key, most of them not
+needed, took longer to send and to read than many a script runs. ``lua/model.lua``, what all of them know, goes in
+front of each, and what else it *knows*.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +21,16 @@ from redis.exceptions import NoScriptError
 from services.queue.pipe import Pipe
 
 _FOLDER = Path(__file__).parent / "lua"
+
+
+_KEYS = """
+local OF_MODEL = {%s}
+local OF_ALL = {%s}
+local K = setmetatable({}, {__index = function(keys, name)
+  local key = OF_MODEL[name] and KEYS[2] .. OF_MODEL[name] or KEYS[1] .. OF_ALL[name]
+  rawset(keys, name, key)
+  return key
+end})"""
 
 
 class Call(NamedTuple):
@@ -30,20 +43,25 @@ class Call(NamedTuple):
 
 
 class Script:
-    """One verb: its text with the names of its keys in front.
+    """One verb: its text with the names of its keys in front, each with what its key ends in.
 
-    *works_when_full*: it may run over ``maxmemory``. All may, except the one that brings new payloads: answering
-    is what makes room again.
+    *of_model* are keys of one model, *of_all* of all. *works_when_full*: it may run over ``maxmemory``. All may, except
+    the one that brings new payloads: answering is what makes room again.
     """
 
     def __init__(
-        self, name: str, key_names: Sequence[str], *, knows: Sequence[str] = (), works_when_full: bool = True
+        self,
+        name: str,
+        of_all: Mapping[str, str],
+        of_model: Mapping[str, str] = MappingProxyType({}),
+        *,
+        knows: Sequence[str] = (),
+        works_when_full: bool = True,
     ) -> None:
-        keys = ", ".join(f"{key} = KEYS[{place}]" for place, key in enumerate(key_names, start=1))
         self._text = "\n".join(
             [
                 "#!lua flags=allow-oom" if works_when_full else "#!lua",
-                f"local K = {{{keys}}}",
+                _KEYS % (_lua_table(of_model), _lua_table(of_all)),
                 "local A = cjson.decode(ARGV[1])",
                 *((_FOLDER / f"{part}.lua").read_text() for part in ("model", *knows, name)),
             ]
@@ -51,8 +69,12 @@ class Script:
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     def call(self, keys: Sequence[str], args: Mapping[str, Any], *payloads: bytes) -> Call:
-        """Return the call with these keys (in the order of the names), named arguments and bytes."""
+        """Return the call with *keys* (what those of all begin with, and of the model), named arguments and bytes."""
         return Call(self._text, self._sha, keys, [msgspec.json.encode(args), *payloads])
+
+
+def _lua_table(of: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = '{end}'" for name, end in of.items())
 
 
 def run(client: redis.Redis, call: Call) -> Any:

@@ -54,6 +54,7 @@ def test_many_requests_share_batches_and_leave_no_key(
     ask(client, b"first")
     wait_until(lambda: len(registry.records()) == 1, what="the first usage record")
     connection = redis.Redis.from_url(redis_url)
+    wait_until(lambda: not connection.keys("*usage*"), what="usage is through")
     before = set(connection.keys("*"))
 
     asked = at_once(client, [b"%d" % number for number in range(64)])

@@ -71,11 +71,11 @@ def test_an_error_is_the_error_of_its_call_alone(redis_url: str) -> None:
 
 
 def test_a_script_that_the_server_does_not_know_any_more_is_sent_again(redis_url: str) -> None:
-    script = Script("beat", ["dispatchers", "plans"])
+    script = Script("beat", {"dispatchers": "dispatchers", "plans": "plans"})
 
     async def work(pipe: Pipe) -> None:
         await pipe.call("SCRIPT", "FLUSH")
-        await run_async(pipe, script.call(["test:pipe:dispatchers", "test:pipe:plans"], {"me": "x", "ttl_ms": 1000}))
+        await run_async(pipe, script.call(["test:pipe:"], {"me": "x", "ttl_ms": 1000}))
 
     on_pipe(redis_url, work)
 
