@@ -10,7 +10,7 @@ from services.jobs.job import Job
 from services.jobs.settings import QUEUES
 
 _JOBS = Gauge("servoir_jobs_active_jobs", "Jobs that wait or run, over all workers", ["queue", "state"])
-_RUNS = Counter("servoir_jobs_runs_total", "Runs of jobs that this worker began")
+_RUNS = Counter("servoir_jobs_runs_total", "Runs that this worker began, of jobs and periodic tasks")
 _STATES = ("queued", "running", "cancelling")
 
 

@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 from chassis import logs
 from services.jobs.broker import queue_of
 from services.jobs.caretaker import Caretaker
+from services.jobs.instruments import count_run
 from services.jobs.records import connect
 from services.jobs.settings import Settings
 
@@ -74,6 +75,11 @@ class Worker(RqWorker):  # type: ignore[misc]
             self._caretaker.look()
         except RedisError as error:
             log.warning("redis_lost", reason=str(error))
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """Have a job done, in a process of its own."""
+        count_run()
+        super().execute_job(job, queue)
 
     def perform_job(self, job: Any, queue: Any, execution: Any) -> bool:
         """Do a job, in its process, which ends without exit handlers."""
