@@ -63,12 +63,12 @@ def _convert(context: Context, settings: Settings, made: Path) -> None:
     tolerance = _tolerance(parameters)
     differences = _differences(source, said, pictures, tolerance)
     files, tools, gpus = _product(context, network)
-    new = source.model if not parameters.rel_num else msgspec.structs.replace(source.model, rel_num=parameters.rel_num)
-    rel_num = parameters.rel_num or next_release(context.registry.models(new.org_name, new.problem_id))
+    org, problem = source.model.org_name, source.model.problem_id
+    rel_num = parameters.rel_num or next_release(context.registry.models(org, problem))
     report = ConversionReport(
         id=context.id,
         source=source.model.key,
-        model_key=f"{new.org_name}-{new.problem_id}-{rel_num}",
+        model_key=f"{org}-{problem}-{rel_num}",
         to=parameters.to,
         precision=parameters.precision,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
