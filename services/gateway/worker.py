@@ -65,13 +65,25 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.connections: set[Protocol] = set()
-        self.leaving = False
+        self.leaving = self._told = False
         super().__init__(*args, **kwargs)
 
+    def init_process(self) -> None:
+        """Begin; to be told to stop counts from now on, though the loop hears no signal before it runs."""
+        signal.signal(signal.SIGTERM, self._told_to_stop)
+        super().init_process()
+
     def init_signals(self) -> None:
-        """Listen to signals; to be told to stop counts already now, while uvloop hears none before it runs."""
+        """Listen to signals."""
         super().init_signals()
-        signal.signal(signal.SIGTERM, lambda *_: self.loop.call_soon(self.handle_exit_signal))
+        signal.signal(signal.SIGTERM, self._told_to_stop)
+        if self._told:
+            self._told_to_stop()
+
+    def _told_to_stop(self, *_: Any) -> None:
+        self._told = True
+        if self.loop:
+            self.loop.call_soon(self.handle_exit_signal)
 
     def handle_exit_signal(self) -> None:
         """Say with every answer from now on that its connection ends; a little later, stop."""
