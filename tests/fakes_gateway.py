@@ -266,6 +266,8 @@ class FakeRegistry:
 
     def report(self, id: str) -> Report:
         self._note("report", id)
+        if not self.known_reports:
+            raise NotFound("no such report")
         return self.known_reports[0]
 
     def acceptance(self, key: str, require: Sequence[str], *, on_set: str = "") -> pb.Acceptance:
