@@ -63,6 +63,7 @@ class FrontDoor:
             "requests_per_s": self.requests_per_s,
             "connections": self.connections,
             "resolver": self._resolver(),
+            "connect_timeout": "250ms" if self.resolver else "2s",  # a name may stand for one that has gone
             "servers": "\n        ".join(self._server(address, len(self.gateways)) for address in self.gateways),
             "max_upload_bytes": self.max_upload_bytes,
             "redirect": self._redirect(),
