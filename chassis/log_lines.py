@@ -18,10 +18,13 @@ _MOST_BYTES = 64 * 1024
 
 
 class LogLines:
-    """A logger of structlog's kind over *output*; for all threads of a process, and anew in each forked child."""
+    """A logger of structlog's kind over *output*; for all threads of a process, and anew in each forked child.
 
-    def __init__(self, output: BinaryIO) -> None:
-        self._output = output
+    With *at_once* nothing waits.
+    """
+
+    def __init__(self, output: BinaryIO, *, at_once: bool = False) -> None:
+        self._output, self._at_once = output, at_once
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -35,7 +38,7 @@ class LogLines:
         """Write a line soon."""
         with self._lock:
             self._waiting += line + b"\n"
-            full = len(self._waiting) > _MOST_BYTES
+            full = self._at_once or len(self._waiting) > _MOST_BYTES
         if full:
             self.flush()
         elif not self._filled.is_set():

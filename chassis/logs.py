@@ -41,7 +41,10 @@ class _Handler(logging.Handler):
 
 
 def configure(service: str, level: str = "info") -> None:
-    """Set the process's logging up, once, at its start; the standard library's loggers speak through it too."""
+    """Set the process's logging up, once, at its start; the standard library's loggers speak through it too.
+
+    Who asks for ``debug`` has every line at once, also of a process that is killed.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -50,7 +53,7 @@ def configure(service: str, level: str = "info") -> None:
         lambda _, __, event: {"service": service, **event},
         structlog.processors.format_exc_info,
     ]
-    lines = LogLines(sys.stdout.buffer)
+    lines = LogLines(sys.stdout.buffer, at_once=number <= logging.DEBUG)
     _OUTPUTS[:] = [lines]
     structlog.configure(
         processors=[*shared, _render],

@@ -6,6 +6,7 @@ import faulthandler
 import os
 import sys
 
+from chassis import logs
 from services.model_server.machine import LowPriority
 
 if __name__ == "__main__":
@@ -13,6 +14,7 @@ if __name__ == "__main__":
     with LowPriority():  # imports are most of a start's work, and others may be busy on this machine
         from services.model_server.command import main
     code = main(sys.argv[1:])
+    logs.flush()
     sys.stdout.flush()
     # Frameworks' threads may hold the interpreter's own end up for seconds; all that matters is done.
     os._exit(code)

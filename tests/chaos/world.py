@@ -98,6 +98,7 @@ class World:
             "SERVOIR_METRICS_PORT": "0",
             "SERVOIR_HOME": str(self.folder),
             "SERVOIR_GATEWAY_WORKERS": "1",
+            "SERVOIR_LOG_LEVEL": "debug",  # executions are read from logs, of the killed too
         }
         log = self.folder / f"{name}.log"
         self.parts[name] = Server([sys.executable, "-m", *module], _ready(address), log, env={**shared, **env})

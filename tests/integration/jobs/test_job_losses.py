@@ -12,7 +12,7 @@ from services.jobs.client import Job
 from tests.integration.jobs.jobs_world import JobsWorld, write_folder
 from tests.parts import ROOT, wait_until
 
-COUNT = 600
+COUNT = 3000
 
 
 def begun(world: JobsWorld, name: str, done: int = 40) -> Job:

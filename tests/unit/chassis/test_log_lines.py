@@ -41,6 +41,14 @@ def test_a_warning_goes_out_at_once_behind_what_was_told_before() -> None:
     assert output.getvalue() == b"told\nwarned\n"
 
 
+def test_every_line_goes_out_at_once_where_that_is_asked_for() -> None:
+    output = Output()
+
+    LogLines(output, at_once=True).info(b"told")
+
+    assert output.getvalue() == b"told\n"
+
+
 def test_more_than_a_pipe_holds_does_not_wait() -> None:
     output = Output()
 
