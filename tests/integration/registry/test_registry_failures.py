@@ -152,9 +152,10 @@ def test_it_logs_json_lines_and_shows_metrics(mongo_url: str, start_process: Sta
     assert "servoir_registry_usage_records_total 3.0" in shown
     assert "servoir_registry_mongodb_up 1.0" in shown
     assert "servoir_registry_leases 0.0" in shown
+    wait_until(lambda: '"model_published"' in server.log.read_text(), what="the log")
     events = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert {it["service"] for it in events} == {"registry"}
-    assert "model_published" in {it["event"] for it in events}
+    assert all(it["event"] for it in events)
 
 
 # -- the registry dies ------------------------------------------------------------------------------------------------
