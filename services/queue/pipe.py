@@ -76,14 +76,21 @@ class Pipe:
             raise exceptions.ConnectionError("Redis was away a moment ago")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                stream = await self._open(loop)
-                for command in self._greetings():
-                    await stream.call(command)
+                return await self._greeted(await self._open(loop))
         except (OSError, TimeoutError, RedisError) as error:
             self._rest_until_s = loop.time() + _REST_S * random.uniform(0.5, 1.5)
-            raise (
-                error if isinstance(error, RedisError) else exceptions.ConnectionError(str(error) or "no answer")
-            ) from error
+            if isinstance(error, RedisError):
+                raise
+            raise exceptions.ConnectionError(str(error) or "no answer") from error
+
+    async def _greeted(self, stream: _Stream) -> _Stream:
+        """Say who we are; a connection on which that fails is closed."""
+        try:
+            for command in self._greetings():
+                await stream.call(command)
+        except BaseException:
+            stream.fail(exceptions.ConnectionError("not let in"))
+            raise
         return stream
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Stream:

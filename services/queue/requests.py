@@ -171,20 +171,7 @@ class AsyncQueueClient:
         """Return what enqueue.lua says of a request that it takes, without what is left of a quota."""
         meta = items[0][0]
         who = Who(meta.model, meta.priority, meta.client)
-        args = {
-            "priority": meta.priority,
-            "client": meta.client,
-            "weight": weight,
-            "to": meta.to,
-            "request": meta.request,
-            "bytes": sum(meta.size for meta, _ in items),
-            "idem": meta.idem,
-            "print": _print_of(items) if meta.idem else "",
-            "window_ms": round(self._window_s * 1000),
-            **(job or {}),
-        }
-        if claim:
-            args["quota"] = claim.quota
+        args = self._arguments(items, weight, claim, job or {})
         for _ in range(_PLANS_TO_TRY):
             plan = self._plans.get(meta.model, NO_PLAN)
             left_s = deadline_s - time.monotonic()
@@ -199,24 +186,36 @@ class AsyncQueueClient:
                 "left_ms": round(left_s * 1000),
             }
             reply: list[Any] = await self._run(broker.enqueue(meta.model, {**args, **limits}, items))
-            if reply[0] in (b"accepted", b"same job"):
-                if claim:
-                    claim.standing = read_standing(reply.pop())
-                return reply
-            if reply[0] == b"conflict":
-                raise Conflict("this idempotency key came with another request before")
-            if reply[0] == b"over quota" and claim:
-                claim.standing = read_standing(reply[3])
-                raise refusal(claim.quota, reply[1].decode(), reply[2])
             if reply[0] == b"refused":
                 reason, ahead = reply[1].decode(), reply[2]
                 if reason == "deadline":
                     self._hold(who, plan, ahead, allowed)
                 raise _refusal(plan, reason, ahead, allowed)
+            if reply[0] != b"replan":
+                return _taken(reply, claim)
             if not reply[1]:
                 break
             self._plans[meta.model] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
+
+    def _arguments(
+        self, items: list[tuple[Meta, bytes]], weight: float, claim: Claim | None, job: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return what enqueue.lua is told of a request, whatever the plan."""
+        meta = items[0][0]
+        args = {
+            "priority": meta.priority,
+            "client": meta.client,
+            "weight": weight,
+            "to": meta.to,
+            "request": meta.request,
+            "bytes": sum(meta.size for meta, _ in items),
+            "idem": meta.idem,
+            "print": _print_of(items) if meta.idem else "",
+            "window_ms": round(self._window_s * 1000),
+            **job,
+        }
+        return {**args, "quota": claim.quota} if claim else args
 
     def _hold(self, who: Who, plan: Plan, ahead: int, allowed: int) -> None:
         """Refuse the same without asking, for a moment; then tell Redis how often that was."""
@@ -270,6 +269,21 @@ class AsyncQueueClient:
             return
         if len(left) == sum(answer is None for answer in waiting.answers):
             await waiting.wait(_LAST_ANSWERS_S)
+
+
+def _taken(reply: list[Any], claim: Claim | None) -> list[Any]:
+    """Return what enqueue.lua says of a request that it takes, and tell *claim* what is left; raise where it does not.
+
+    Raises Conflict, and TooBusy where it is over its quota.
+    """
+    if reply[0] == b"conflict":
+        raise Conflict("this idempotency key came with another request before")
+    if claim and reply[0] == b"over quota":
+        claim.standing = read_standing(reply[3])
+        raise refusal(claim.quota, reply[1].decode(), reply[2])
+    if claim:
+        claim.standing = read_standing(reply.pop())
+    return reply
 
 
 def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[Answer]:

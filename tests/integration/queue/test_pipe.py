@@ -150,3 +150,20 @@ def test_a_unix_socket_is_as_good_as_a_port(tmp_path: Path) -> None:
         assert connect(url, most=1).get("pipe-test") == b"in 2"
     finally:
         server.stop()
+
+
+def test_a_connection_that_is_not_let_in_is_closed(tmp_path: Path) -> None:
+    server, url = start_redis(tmp_path)
+    watcher = connect(url, most=1)
+
+    async def work(pipe: Pipe) -> None:
+        with pytest.raises(AuthenticationError):
+            await pipe.call("PING")
+        async with asyncio.timeout(10):
+            while len(await asyncio.to_thread(watcher.client_list)) > 1:
+                await asyncio.sleep(0.05)
+
+    try:
+        on_pipe(url.replace("redis://", "redis://nobody:wrong@"), work)
+    finally:
+        server.stop()
