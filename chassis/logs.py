@@ -18,7 +18,6 @@ import structlog
 
 from chassis.log_lines import LogLines
 
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 _TOKEN = re.compile(rb"(sv_[0-9a-z]{12})_[0-9A-Za-z]+")
 _OUTPUTS: list[LogLines] = []
 _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
@@ -86,4 +85,6 @@ def logger() -> Any:
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown: its user stays, the password does not."""
-    return _PASSWORD.sub(r"\1:***@", url)
+    scheme, _, rest = url.partition("://")
+    user, at, hosts = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}:***@{hosts}" if at else url

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable
 
+from chassis import logs
 from chassis.errors import Unavailable
 from services.gateway.settings import Settings
 from services.queue.client import QueueOperator
@@ -35,12 +35,8 @@ _NO_REGISTRY = (
 def _await(answers: Callable[[str], bool], where: str, until: float, otherwise: str) -> None:
     while not answers(where):
         if time.monotonic() > until:
-            raise CannotStart(otherwise.format(_without_password(where)))
+            raise CannotStart(otherwise.format(logs.without_password(where)))
         time.sleep(0.2)
-
-
-def _without_password(where: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", where)
 
 
 def _redis(url: str) -> bool:

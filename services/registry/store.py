@@ -79,13 +79,6 @@ _USAGE_INDEXES = [
 T = TypeVar("T")
 
 
-def shown(url: str) -> str:
-    """Return a URL that may be shown: without its password."""
-    scheme, found, rest = url.partition("://")
-    user, at, hosts = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}:***@{hosts}" if found and at else url
-
-
 class Changes:
     """An open stream of changes to models, defaults, leases and API keys."""
 
@@ -116,7 +109,7 @@ class Store:
 
     def __init__(self, url: str, database: str) -> None:
         """Prepare for the database at *url*; raises BadSettings where that is no such URL."""
-        self._shown = shown(url)
+        self._shown = logs.without_password(url)
         self.process_id = uuid.uuid4().hex
         self.there = True
         try:

@@ -63,6 +63,9 @@ except ValueError:
         ("rediss://ann:secret@redis/0", "rediss://ann:***@redis/0"),
         ("redis://127.0.0.1:8379/0", "redis://127.0.0.1:8379/0"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("mongodb://h:1/", "mongodb://h:1/"),
+        ("mongodb://u:secret@h:1/db", "mongodb://u:***@h:1/db"),
+        ("mongodb://u:p@ss@h:1", "mongodb://u:***@h:1"),
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
