@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 
 from chassis import allocator, logs
 from chassis.settings import load
@@ -16,17 +15,11 @@ from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
 _LARGE_BYTES, _KEPT_BYTES = 2**20, 16 * 2**20
-_SWITCH_S = 0.05
 _GC_THRESHOLDS = (50_000, 20, 100)
 
 
-def settle_threads() -> None:
-    """Let a thread work on for a while before another may interrupt it, and collect garbage seldom.
-
-    A request takes well under a millisecond of work and then waits: to be interrupted in it only costs. What is made
-    for a request is freed by its reference counts, so that a collection finds nothing.
-    """
-    sys.setswitchinterval(_SWITCH_S)
+def collect_seldom() -> None:
+    """Collect garbage seldom: what is made for a request is freed by its reference counts, and nothing is found."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
@@ -35,7 +28,7 @@ def settle_threads() -> None:
 def build() -> Front:
     """Return the application over clients that it starts."""
     allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
-    settle_threads()
+    collect_seldom()
     settings = load(Settings)
     logs.configure("gateway", settings.log_level)
     parts = Parts(
