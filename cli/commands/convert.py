@@ -11,7 +11,7 @@ from cli.commands.following import follow_to_end
 from cli.completions import model_keys
 from cli.jobs import BackgroundJobs
 from cli.output import json_option
-from cli.sources import as_source
+from cli.sources import as_sources
 from cli.suite import Suite
 
 _GPUS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")
@@ -66,8 +66,8 @@ def convert(
     found = BackgroundJobs(suite.gateway)
     asked: dict[str, Any] = {"model": key, "to": to, "precision": precision, "rel_num": rel_num}
     asked |= {"max_batch_size": max_batch_size, "best_batch_size": best_batch_size}
-    asked |= {"pictures": as_source(suite, found, pictures, upload=upload)}
-    asked |= {"calibration": as_source(suite, found, calibration, upload=upload)} if calibration else {}
+    asked |= {"pictures": as_sources(suite, found, [pictures], upload=upload)}
+    asked |= {"calibration": as_sources(suite, found, [calibration], upload=upload)} if calibration else {}
     asked |= {"gpus": list(gpus)} if gpus else {}
     asked |= {"tolerance": dict(zip(("score", "pixels", "share"), tolerance, strict=True))} if tolerance else {}
     follow_to_end(found, found.start("convert", asked), folder=folder, as_json=as_json)

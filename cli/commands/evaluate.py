@@ -12,7 +12,7 @@ from cli.commands.following import follow_to_end
 from cli.completions import model_keys
 from cli.jobs import BackgroundJobs
 from cli.output import json_option, print_json, print_table
-from cli.sources import as_source
+from cli.sources import as_sources
 from cli.suite import Suite
 
 _TASKS = ("bbox", "polygon", "lane", "classify")
@@ -64,12 +64,12 @@ def evaluate(
     asked: dict[str, Any] = {
         "model": key,
         "task": task or _task_of(suite, key),
-        "labelled_set": as_source(suite, found, labelled_set, upload=upload),
+        "labelled_set": as_sources(suite, found, [labelled_set], upload=upload),
         "set_name": set_name or Path(labelled_set).stem,
         "labels": dict(_label(text) for text in labels),
         "record": not no_record,
     }
-    asked |= {"pictures": as_source(suite, found, pictures, upload=upload)} if pictures else {}
+    asked |= {"pictures": as_sources(suite, found, [pictures], upload=upload)} if pictures else {}
     asked |= {"format": format} if format else {}
     follow_to_end(found, found.start("evaluate", asked), folder=folder, as_json=as_json)
 

@@ -20,7 +20,7 @@ def follow_to_end(found: BackgroundJobs, job: str, *, folder: Path | None, as_js
 
     Ends the command with the exit code of a failure where the job did not end well.
     """
-    told = _until_over(found, job, quiet=as_json)
+    told = until_over(found, job, quiet=as_json)
     files = []
     if folder is not None:
         files = [str(found.fetch(job, file["name"], folder)) for file in found.results(job)]
@@ -36,7 +36,8 @@ def follow_to_end(found: BackgroundJobs, job: str, *, folder: Path | None, as_js
         raise SystemExit(Exit.FAILED)
 
 
-def _until_over(found: BackgroundJobs, job: str, *, quiet: bool) -> dict[str, Any]:
+def until_over(found: BackgroundJobs, job: str, *, quiet: bool) -> dict[str, Any]:
+    """Show a bar, unless it is to be *quiet*, until *job* is over; return how it ended."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     told = found.job(job)
     with Progress(*columns, console=console, transient=True, disable=quiet) as progress:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.answers import print_objects
-from cli.errors import Exit, Stop
-from cli.jobs import ENDED, UPLOAD, BackgroundJobs, is_background, is_many, read_values
+from cli.commands.following import until_over
+from cli.errors import Exit
+from cli.jobs import BackgroundJobs, is_background, is_many, read_values
 from cli.output import console, json_option, print_json, print_table, readable_bytes, readable_seconds, report
+from cli.sources import as_sources, is_upload
 from cli.suite import Suite
 
 _TASKS = ("bbox", "polygon", "lane", "classify")
 _FORMATS = ("jsonl", "via", "coco", "csv", "annotated", "files")
-_LOOK_S = 0.5
 
 _follow = click.option("--follow", is_flag=True, help="Show how it goes on until it is over.")
 
@@ -63,7 +62,7 @@ def submit(
     Pictures are one asynchronous prediction. A folder, a zip or tar file, a list (.txt, a path on each line) or an
     upload (upload:ID) is a background job: the model over every picture of it.
     """
-    many = background or follow or formats or any(_is_upload(source) or is_many(Path(source)) for source in sources)
+    many = background or follow or formats or any(is_upload(source) or is_many(Path(source)) for source in sources)
     if not many:
         job = suite.gateway.submit([Path(source) for source in sources], task=task, key=key, timeout_s=timeout_s)
         _say(job, as_json)
@@ -71,10 +70,10 @@ def submit(
     found = BackgroundJobs(suite.gateway)
     asked: dict[str, Any] = {"model": key, "task": task, "min_score": min_score}
     asked |= {"formats": formats} if formats else {}
-    job = found.start("predict", {**asked, "source": _source(suite, found, sources, upload)})
+    job = found.start("predict", {**asked, "source": as_sources(suite, found, sources, upload=upload)})
     _say(job, as_json and not follow)
     if follow:
-        _until_over(found, job, as_json)
+        _show(until_over(found, job, quiet=as_json), as_json)
 
 
 @jobs.command()
@@ -92,7 +91,7 @@ def start(suite: Suite, kind: str, parameters: tuple[str, ...], follow: bool, as
     job = found.start(kind, read_values(parameters))
     _say(job, as_json and not follow)
     if follow:
-        _until_over(found, job, as_json)
+        _show(until_over(found, job, quiet=as_json), as_json)
 
 
 @jobs.command("list")
@@ -119,7 +118,7 @@ def show(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
     if is_background(job):
         found = BackgroundJobs(suite.gateway)
         if follow:
-            _until_over(found, job, as_json)
+            _show(until_over(found, job, quiet=as_json), as_json)
         else:
             _show(found.job(job), as_json)
         return
@@ -171,7 +170,7 @@ def retry(suite: Suite, job: str, follow: bool, as_json: bool) -> None:
     if not (follow and as_json):
         report(told, line_of(told), as_json=as_json)
     if follow:
-        _until_over(found, job, as_json)
+        _show(until_over(found, job, quiet=as_json), as_json)
 
 
 @jobs.command()
@@ -193,43 +192,11 @@ def results(suite: Suite, job: str, names: tuple[str, ...], folder: Path | None,
         print_table(["file", ">size"], [(file["name"], readable_bytes(file["size"])) for file in files])
 
 
-def _source(suite: Suite, found: BackgroundJobs, sources: tuple[str, ...], upload: bool) -> str | list[str]:
-    """Return what a job is to read: paths, where the suite runs on this machine, else an upload of the files."""
-    if all(_is_upload(source) for source in sources):
-        return sources[0] if len(sources) == 1 else list(sources)
-    paths = [Path(source).expanduser() for source in sources]
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise Stop(f"no such file or folder: {', '.join(missing)}", "Name pictures, folders, archives or lists.")
-    if upload or suite.settings.url:
-        return found.upload(paths)
-    named = [str(path.resolve()) for path in paths]
-    return named[0] if len(named) == 1 else named
-
-
-def _is_upload(source: str) -> bool:
-    return source.startswith(UPLOAD)
-
-
 def _say(job: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": job})
     else:
         click.echo(job)
-
-
-def _until_over(found: BackgroundJobs, job: str, as_json: bool) -> None:
-    """Show a bar until the job is over, then the job."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    told = found.job(job)
-    with Progress(*columns, console=console, transient=True, disable=as_json) as progress:
-        bar = progress.add_task(told["state"], total=None)
-        while told["state"] not in ENDED:
-            doing = told["stage"] or told["state"]
-            progress.update(bar, description=doing, completed=told["done"], total=told["total"] or None)
-            time.sleep(_LOOK_S)
-            told = found.job(job)
-    _show(told, as_json)
 
 
 def _show(told: dict[str, Any], as_json: bool) -> None:
