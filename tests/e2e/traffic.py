@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import httpx
 
@@ -49,18 +49,14 @@ def post(client: httpx.Client, url: str, key: str, content: bytes) -> Seen:
     return Seen(answer.status_code, said, time.monotonic() - began_s)
 
 
-class Traffic:
-    """So many clients, each asking *key* again as soon as it is answered; within ``with``."""
+class Clients:
+    """So many clients, each asking again as soon as it is answered; within ``with``."""
 
-    def __init__(
-        self, url: str, key: str, *, clients: int = 3, content: Callable[[], bytes] = picture, pause_s: float = _PAUSE_S
-    ) -> None:
-        self._url, self._key, self._content, self._pause_s = url, key, content, pause_s
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-        self.seen: list[Seen] = []
+    def __init__(self, clients: int, pause_s: float = _PAUSE_S) -> None:
+        self._ended, self._pause_s = threading.Event(), pause_s
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
 
-    def __enter__(self) -> Traffic:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -69,6 +65,25 @@ class Traffic:
         self._ended.set()
         for thread in self._threads:
             thread.join()
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=60) as client:
+            while not self._ended.wait(self._pause_s):
+                self._ask(client)
+
+    def _ask(self, client: httpx.Client) -> None:
+        raise NotImplementedError
+
+
+class Traffic(Clients):
+    """Clients that ask *key* and remember what they saw."""
+
+    def __init__(
+        self, url: str, key: str, *, clients: int = 3, content: Callable[[], bytes] = picture, pause_s: float = _PAUSE_S
+    ) -> None:
+        super().__init__(clients, pause_s)
+        self._url, self._key, self._content = url, key, content
+        self.seen: list[Seen] = []
 
     def failures(self) -> list[Seen]:
         """Return what was not answered with 200."""
@@ -78,36 +93,21 @@ class Traffic:
         """Return the keys of the models that answered."""
         return {seen.said for seen in self.seen if seen.status == 200}
 
-    def _ask(self) -> None:
-        with httpx.Client(timeout=60) as client:
-            while not self._ended.wait(self._pause_s):
-                self.seen.append(post(client, self._url, self._key, self._content()))
+    def _ask(self, client: httpx.Client) -> None:
+        self.seen.append(post(client, self._url, self._key, self._content()))
 
 
-class Patient:
+class Patient(Clients):
     """Clients that send each request with an ``Idempotency-Key``, and again after 503 as ``Retry-After`` says."""
 
     def __init__(self, url: str, key: str, *, clients: int) -> None:
+        super().__init__(clients)
         self._url, self._key = url, key
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
         self.answered: list[str] = []
         self.wrong: list[str] = []
 
-    def __enter__(self) -> Patient:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=60) as client:
-            while not self._ended.wait(_PAUSE_S):
-                self._ask_until_answered(client, uuid.uuid4().hex)
+    def _ask(self, client: httpx.Client) -> None:
+        self._ask_until_answered(client, uuid.uuid4().hex)
 
     def _ask_until_answered(self, client: httpx.Client, request_id: str) -> None:
         until = time.monotonic() + DEADLINE_S
