@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import grpc
 import grpc.aio
 
-from chassis.errors import Unavailable
+from chassis.errors import ServoirError, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
 from chassis.rpc_client import aio_channel, error_of
@@ -25,7 +26,7 @@ class Refused(Unavailable):
 
 
 class NotReached(Unavailable):
-    """Nobody listens at the address: the batch was never sent."""
+    """Nobody listens at the address, or the client is closed: the batch was never sent."""
 
 
 def _unavailable(failure: grpc.RpcError) -> Unavailable:
@@ -52,31 +53,31 @@ class ModelServerClient:
 
     async def predict(self, request: pb.PredictRequest, timeout_s: float) -> pb.PredictResponse:
         """Run one batch; raises DeadlineExceeded where no answer came within *timeout_s*."""
-        try:
-            return cast(pb.PredictResponse, await self._stub.Predict(request, timeout=timeout_s))
-        except grpc.RpcError as failure:
-            raise self._error(failure) from failure
+        return cast(pb.PredictResponse, await self._answer_to(self._stub.Predict, request, timeout_s))
 
     async def drain(self) -> int:
         """Ask the server to finish what it has and end; return how many batches that is."""
-        try:
-            return int((await self._stub.Drain(pb.DrainRequest(), timeout=5.0)).batches_left)
-        except grpc.RpcError as failure:
-            raise self._error(failure) from failure
+        return int((await self._answer_to(self._stub.Drain, pb.DrainRequest(), 5.0)).batches_left)
 
     async def describe(self, timeout_s: float = 1.0) -> pb.Description:
         """Return what the server is, has measured and uses: also the probe of whether it lives."""
-        try:
-            return cast(pb.Description, await self._stub.Describe(pb.DescribeRequest(), timeout=timeout_s))
-        except grpc.RpcError as failure:
-            raise self._error(failure) from failure
+        return cast(pb.Description, await self._answer_to(self._stub.Describe, pb.DescribeRequest(), timeout_s))
 
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
         await self._channel.close()
 
     @staticmethod
-    def _error(failure: grpc.RpcError) -> Exception:
-        if cast(grpc.aio.AioRpcError, failure).code() is grpc.StatusCode.UNAVAILABLE:
-            return _unavailable(failure)
-        return error_of(failure)
+    async def _answer_to(method: Callable[..., Any], request: Any, timeout_s: float) -> Any:
+        try:
+            return await method(request, timeout=timeout_s)
+        except grpc.RpcError as failure:
+            raise _error(failure) from failure
+        except grpc.aio.UsageError as failure:  # the channel is closed
+            raise NotReached(str(failure)) from failure
+
+
+def _error(failure: grpc.RpcError) -> ServoirError:
+    if cast(grpc.aio.AioRpcError, failure).code() is grpc.StatusCode.UNAVAILABLE:
+        return _unavailable(failure)
+    return error_of(failure)

@@ -42,7 +42,17 @@ class Batch:
         return item.left_s - (time.monotonic() - self._claimed_at_s)
 
     async def run(self) -> None:
-        """Send it and sort what comes back; raises nothing."""
+        """Send it and sort what comes back; raises nothing: a fault of ours is a failure of what has no answer yet."""
+        try:
+            await self._run()
+        except Exception:
+            log.exception("batch_broke", model=self.model, request_ids=[item.meta.request_id for item in self.items])
+            settled = {result.id for result, _, _ in self.results} | {item for item, _, _ in self.back}
+            for item in self.items:
+                if item.id not in settled:
+                    self._failed(item, "internal error in the dispatcher")
+
+    async def _run(self) -> None:
         for item in self.items:
             metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
         metrics.BATCH.labels(self.model).observe(len(self.items))

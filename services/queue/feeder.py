@@ -130,14 +130,18 @@ class Feeder:
                 if self.token or await self._acquire():
                     await self._feed()
                 failures = 0
-            except RedisError as error:
+            except Exception as error:
                 # What a lost reply would have said is unknown: start again under a new token.
                 self.token = ""
                 failures += 1
-                log.warning("redis_lost", model=self.model, reason=f"{type(error).__name__}: {error}")
+                if isinstance(error, RedisError):
+                    log.warning("redis_lost", model=self.model, reason=f"{type(error).__name__}: {error}")
+                else:
+                    log.exception("feeding_failed", model=self.model)
                 await asyncio.sleep(_pause_s(failures))
                 continue
-            await self._woken.wait()
+            if not self._stopping:
+                await self._woken.wait()
 
     async def _acquire(self) -> bool:
         self._woken.clear()
@@ -160,8 +164,9 @@ class Feeder:
             replica, suspect = self._place()
             if replica is None or (self._drained and not suspect):
                 return
-            if not await self._claim(replica, suspect=suspect):
-                return
+            with replica.chosen():
+                if not await self._claim(replica, suspect=suspect):
+                    return
 
     def _place(self) -> tuple[Replica | None, bool]:
         """Return the replica that is to get a batch now, or None, and whether a suspect.
@@ -220,13 +225,14 @@ class Feeder:
             asyncio.get_running_loop().call_later(next_s + 0.001, self.wake)
 
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, *, suspect: bool) -> None:
-        ids = [item.id for item in items]
-        self._running.update(ids)
+        self._running.update(item.id for item in items)
         replica.alone = suspect
         batch = Batch(self.model, replica, items, claimed_at_s)
-        number = replica.begin(len(items))
+        self._spawn(self._see_through(batch, replica, replica.begin(len(items))), self._batches)
 
-        async def see_through() -> None:
+    async def _see_through(self, batch: Batch, replica: Replica, number: int) -> None:
+        settled = False
+        try:
             try:
                 await batch.run()
             finally:
@@ -236,14 +242,13 @@ class Feeder:
             if replica.breaker.open:
                 self._spawn(self._probe(replica), self._others)
             settled = await self._settle(batch)
-            self._running.difference_update(ids)
-            if settled and batch.back:
-                self.wake()
-            elif not settled:
+        finally:
+            self._running.difference_update(item.id for item in batch.items)
+            if not settled:
                 # Items of ours are nowhere but in our list of pending entries: acquiring anew puts them back.
                 self.lose()
-
-        self._spawn(see_through(), self._batches)
+            elif batch.back:
+                self.wake()
 
     async def _settle(self, batch: Batch) -> bool:
         """Write the batch's answers and give back what is to be tried again; return whether both were done.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
@@ -34,6 +36,7 @@ class Replica:
         """Whether someone asks it already whether it is back."""
         self._around_s = self._handover_s = self._next_s = 0.0
         self._ends_s: dict[int, float] = {}
+        self._chosen = 0
         self._numbers = itertools.count()
         self.update(lease)
 
@@ -64,8 +67,17 @@ class Replica:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is at it."""
-        return not self._ends_s
+        """Whether nothing is at it, or about to be."""
+        return not self._ends_s and not self._chosen
+
+    @contextmanager
+    def chosen(self) -> Iterator[None]:
+        """Keep it, though its lease may end, while something is claimed for it."""
+        self._chosen += 1
+        try:
+            yield
+        finally:
+            self._chosen -= 1
 
     def expected_s(self, size: int) -> float:
         """Return after how long a batch that is sent now should be back."""

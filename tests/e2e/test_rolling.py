@@ -107,7 +107,7 @@ def test_one_command_restarts_a_suite_on_one_machine(tmp_path: Path) -> None:
 
         assert answer.returncode == 0, answer.stderr + suite.tails()
         assert json.loads(answer.stdout)["restarted"][-3:] == ["acme-echo-1", "gateway", "nginx"]
-        assert traffic.failures() == []
+        assert traffic.failures() == [], suite.tails()
         same = {name for name, row in after.items() if row["pid"] == before[name]["pid"]}
         assert same == {"mongod", "valkey", "gateway", "nginx"}
         assert not gateways & {child.pid for child in psutil.Process(after["gateway"]["pid"]).children()}

@@ -1,37 +1,167 @@
-"""A model is handed over also by a dispatcher that has just lost sight of Redis, and knows not what it still holds."""
+"""A feeder at the moments that matter: what it holds, or is just about to get, while it is told of something else."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
 
 from services.queue import broker
+from services.queue.batch import Batch
 from services.queue.feeder import Feeder
 from services.queue.pipe import Pipe
+from services.queue.requests import AsyncQueueClient
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
+from tests.fakes import MODEL, FakeModelServer, HashServicer, lease, prediction_of
 
-MODEL = "acme-hash-1"
+_LONG_S = 20.0
 
 
-async def _owner_after_a_loss(redis_url: str) -> bytes:
-    """Let one dispatcher lose its token and stop; return what the next is answered when it asks for the model."""
-    settings, redis = Settings(redis_url=redis_url), Pipe(redis_url)
-    for dispatcher in ("first", "second"):
-        await run_async(redis, broker.beat(dispatcher, 60.0))
-    feeder = Feeder(MODEL, "first", redis, settings)
-    feeder.start()
-    async with asyncio.timeout(20):
-        while not feeder.token:
+class SlowPipe(Pipe):
+    """A connection whose calls wait while it is ``held``; one that ``waits`` is known."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.waits = asyncio.Event()
+        self._goes = asyncio.Event()
+        self._goes.set()
+
+    def hold(self) -> None:
+        self._goes.clear()
+
+    def let_go(self) -> None:
+        self._goes.set()
+
+    async def call(self, *command: Any) -> Any:
+        if not self._goes.is_set():
+            self.waits.set()
+        await self._goes.wait()
+        return await super().call(*command)
+
+
+class World:
+    """One feeder of a dispatcher that lives, its connection, and a gateway's client."""
+
+    def __init__(self, url: str) -> None:
+        self.redis, self.pipe, self.client = Pipe(url), SlowPipe(url), AsyncQueueClient(url)
+        self.feeder = Feeder(MODEL, "first", self.pipe, Settings(redis_url=url))
+
+    async def own(self) -> None:
+        self.client.start()
+        for dispatcher in ("first", "second"):
+            await run_async(self.redis, broker.beat(dispatcher, 60.0))
+        self.feeder.start()
+        await _until(lambda: bool(self.feeder.token))
+
+    async def ask(self) -> tuple[int, bytes]:
+        answers = await self.client.predict([b"one"], model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
+        return answers[0].status, answers[0].body
+
+    async def asked(self) -> asyncio.Task[tuple[int, bytes]]:
+        """Ask; return as soon as the request lies in Redis."""
+        asking = asyncio.create_task(self.ask())
+        while not await self.redis.call("XLEN", broker.key(MODEL, "requests")):
+            await asyncio.sleep(0.01)
+        return asking
+
+    async def close(self) -> None:
+        self.pipe.let_go()
+        await self.client.close()
+        await self.redis.close()
+        await self.pipe.close()
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_LONG_S):
+        while not true():
             await asyncio.sleep(0.01)
 
-    feeder.lose()
-    await feeder.stop(1.0)
 
-    reply = await run_async(redis, broker.acquire(MODEL, "second", uuid.uuid4().hex, []))
-    await redis.close()
-    return bytes(reply[0])
+def within(url: str, story: Callable[[World], Awaitable[None]]) -> None:
+    async def told() -> None:
+        world = World(url)
+        await world.own()
+        try:
+            await story(world)
+        finally:
+            await world.close()
+
+    asyncio.run(told())
 
 
-def test_what_it_may_still_hold_goes_to_the_next(redis_url: str) -> None:
-    assert asyncio.run(_owner_after_a_loss(redis_url)) != b"held"
+def test_what_it_may_still_hold_after_a_loss_of_redis_goes_to_the_next(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        world.feeder.lose()
+        await world.feeder.stop(1.0)
+
+        reply = await run_async(world.redis, broker.acquire(MODEL, "second", uuid.uuid4().hex, []))
+        assert reply[0] == b"owned"
+
+    within(redis_url, story)
+
+
+def test_a_lease_that_ends_while_a_batch_is_claimed_for_it_costs_no_answer(redis_url: str) -> None:
+    going, staying = FakeModelServer(HashServicer()), FakeModelServer(HashServicer())
+
+    async def story(world: World) -> None:
+        world.feeder.follow([lease("going", going.address)])
+        await world.feeder.publish_plan()
+        world.pipe.hold()
+        asking = await world.asked()
+        world.feeder.wake()
+        await world.pipe.waits.wait()
+
+        world.feeder.follow([lease("staying", staying.address)])
+        await asyncio.sleep(0.3)  # longer than the feeder waits between two looks at whether it is idle
+        world.pipe.let_go()
+
+        assert await asking == (200, prediction_of(b"one"))
+        await world.feeder.stop(1.0)
+
+    within(redis_url, story)
+    going.stop()
+    staying.stop()
+
+
+def test_it_stops_while_it_asks_for_its_model_again(redis_url: str) -> None:
+    async def story(world: World) -> None:
+        world.pipe.hold()
+        world.feeder.lose()
+        await world.pipe.waits.wait()
+        stopping = asyncio.create_task(world.feeder.stop(3600.0))
+        await asyncio.sleep(0)
+        world.pipe.let_go()
+
+        await asyncio.wait_for(stopping, _LONG_S)
+
+    within(redis_url, story)
+
+
+def test_a_fault_in_the_dispatcher_is_a_failure_of_the_batch_and_no_more(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeModelServer(HashServicer())
+    sort, faults = Batch._sort, iter([RuntimeError("a fault")])
+
+    def sort_or_fail(batch: Batch, *arguments: Any) -> None:
+        for fault in faults:
+            raise fault
+        sort(batch, *arguments)
+
+    monkeypatch.setattr(Batch, "_sort", sort_or_fail)
+
+    async def story(world: World) -> None:
+        world.feeder.follow([lease("replica", server.address)])
+        await world.feeder.publish_plan()
+        asking = await world.asked()
+        world.feeder.wake()
+
+        assert await asking == (200, prediction_of(b"one"))
+        await world.feeder.stop(1.0)
+
+    within(redis_url, story)
+    server.stop()

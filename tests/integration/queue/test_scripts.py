@@ -107,6 +107,20 @@ def test_only_the_owner_with_its_token_claims(connection: redis.Redis) -> None:
     assert not _claim(connection).fenced
 
 
+def test_what_runs_at_one_who_owned_before_is_not_lost_with_the_one_between(connection: redis.Redis) -> None:
+    run(connection, broker.beat("me", 60.0))
+    item = _enqueue(connection, 1)
+    assert [claimed.id for claimed in _claim(connection).items] == [item]
+    run(connection, broker.beat("me", 0))
+    _own(connection, "other", "t2")
+    assert [claimed.id for claimed in _claim(connection, me="other", token="t2").items] == [item]
+
+    assert run(connection, broker.acquire(MODEL, "me", "t3", [item])) == [b"owned", 0]
+    assert run(connection, broker.requeue(MODEL, "me", "t3", [(item, 0.0, "")])) == [b"requeued", 1]
+
+    assert [claimed.id for claimed in _claim(connection, token="t3").items] == [item]
+
+
 def test_a_model_is_held_as_long_as_its_owner_lives(connection: redis.Redis) -> None:
     run(connection, broker.beat("me", 30.0))
     assert run(connection, broker.acquire(MODEL, "other", "t2")) == [b"held"]
