@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 THREADS = 1
-CONCURRENCY = 2
 
 
 def tensorflow() -> Any:
-    """Return the module, set up as the engine sets it up with THREADS and CONCURRENCY."""
+    """Return the module, set up as the engine sets it up with THREADS."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(CONCURRENCY)
     return tf

@@ -131,10 +131,13 @@ def main(arguments: Sequence[str]) -> int:
     """Measure every way that is asked for."""
     asked = _options(arguments)
     logs.configure("bare", "error")
+    pictures = [path.read_bytes() for path in sorted(asked.pictures.iterdir()) if path.is_file()]
+    if not pictures:
+        print(f"bare: {asked.pictures} holds no files; --pictures is a folder of pictures", file=sys.stderr)
+        return 2
     executions = max(machine.cores(), *(way.executions for way in asked.ways))
     settings = load(ModelServerSettings, {}, model=asked.model)
     opened = open_model(open_model_folder(asked.model), Setting(asked.threads, executions), settings)
-    pictures = [path.read_bytes() for path in sorted(asked.pictures.iterdir()) if path.is_file()]
     bare = Bare(opened, pictures)
     for batch_size in {way.batch_size for way in asked.ways}:
         bare.run(Way(batch_size, 2, 2), 0.0)  # the first run of each size is slow

@@ -19,7 +19,7 @@ NEAR = 0.98
 HANDOVER_S = 0.001
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
 
-_VERSION = 4
+_VERSION = 5
 
 
 class Setting(msgspec.Struct, frozen=True):

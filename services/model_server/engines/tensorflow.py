@@ -1,8 +1,8 @@
 """TensorFlow: SavedModels and Keras files. The only file that imports it.
 
 A SavedModel is served by its signature ``serving_default``. Variables are frozen into constants, which is nearly
-twice as fast on a CPU; a graph that cannot be frozen is served as it is. TensorFlow's thread pools belong to the
-process and are set once, so that other numbers of threads need another process.
+twice as fast on a CPU; what cannot be frozen is called as it is. TensorFlow's thread pools belong to the process and
+are set once, so that other numbers of threads need another process.
 """
 
 from __future__ import annotations
@@ -19,38 +19,31 @@ from services.model_server.engines.engine import EngineOptions, TensorSpec, the_
 from services.model_server.engines.float_input import take_float
 
 log = logs.logger()
+Specs = tuple[TensorSpec, ...]
+Call = Callable[..., Sequence[np.ndarray]]
 SIGNATURE = "serving_default"
+_IN_CALLERS_THREAD = -1  # as config.proto has it
 
 
 class TensorflowEngine:
-    """A concrete function, called with one tensor for each input."""
+    """A function called with one tensor for each input; *call* takes and gives arrays in the order of the specs."""
 
     max_batch_size: int | None
 
-    def __init__(self, tf: Any, function: Any, *, source: Any = None, as_float: bool = False) -> None:
-        """Serve *function*, which lives only as long as its *source* does.
-
-        With *as_float*, a uint8 image that the graph only casts may come as float32.
-        """
+    def __init__(self, tf: Any, inputs: Specs, outputs: Specs, call: Call) -> None:
         self._tf = tf
-        self.inputs = tuple(_spec(name, spec) for name, spec in function.structured_input_signature[1].items())
-        self.outputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_outputs.items()))
+        self.inputs, self.outputs = inputs, outputs
         fixed = {spec.shape[0] for spec in self.inputs if spec.shape}
         self.max_batch_size = next((size for size in fixed if size is not None), None)
-        names = [spec.name for spec in self.outputs]
-        of_float = _of_float_image(tf, function, self.inputs, names) if as_float else None
-        if of_float is not None:
-            self.inputs = tuple(spec._replace(dtype=np.dtype(np.float32)) for spec in self.inputs)
-        self._call = of_float or _frozen(tf, function, names)
-        self._source = None if of_float else (source, function)
+        self._call = call
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch."""
         try:
-            constants = {name: self._tf.convert_to_tensor(array) for name, array in tensors.items()}
-            return {name: tensor.numpy() for name, tensor in self._call(constants).items()}
+            found = self._call(*(tensors[spec.name] for spec in self.inputs))
         except self._tf.errors.ResourceExhaustedError as error:
             raise MemoryError(f"TensorFlow ran out of memory: {error.message[:200]}") from error
+        return {spec.name: array for spec, array in zip(self.outputs, found, strict=True)}
 
     def device_bytes(self) -> int:
         """Return what TensorFlow holds on its GPUs."""
@@ -58,51 +51,93 @@ class TensorflowEngine:
         return sum(int(self._tf.config.experimental.get_memory_info(device)["current"]) for device in devices)
 
 
+def _engine(tf: Any, function: Any, options: EngineOptions, *, source: Any = None) -> TensorflowEngine:
+    """Return the engine of a concrete *function*, which lives only as long as its *source* does."""
+    inputs = tuple(_spec(name, spec) for name, spec in function.structured_input_signature[1].items())
+    outputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_outputs.items()))
+    frozen = _frozen(tf, function, len(inputs))
+    if frozen is None:
+        return TensorflowEngine(tf, inputs, outputs, _Called(tf, function, source, inputs, outputs))
+    graph, names = frozen.graph.as_graph_def(), [tensor.name for tensor in frozen.inputs]
+    inputs = _in_order(inputs, names)
+    if options.float_images and _is_image(inputs) and take_float(graph, frozen.inputs[0].op.name):
+        inputs = (inputs[0]._replace(dtype=np.dtype(np.float32)),)
+    else:
+        graph = frozen.graph.as_graph_def()
+    call = _of_graph(tf, graph, names, [tensor.name for tensor in frozen.outputs], options)
+    return TensorflowEngine(tf, inputs, outputs, call)
+
+
 def _spec(name: str, spec: Any) -> TensorSpec:
     shape = tuple(spec.shape.as_list()) if spec.shape.rank is not None else (None,)
     return TensorSpec(name, np.dtype(spec.dtype.as_numpy_dtype), shape)
+
+
+def _is_image(inputs: Specs) -> bool:
+    return len(inputs) == 1 and inputs[0].dtype == np.uint8 and len(inputs[0].shape) == 4
 
 
 def _gpus(tf: Any) -> list[Any]:
     return list(tf.config.list_physical_devices("GPU"))
 
 
-def _frozen(tf: Any, function: Any, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return *function* with its variables as constants: a dict of tensors to a dict of tensors."""
-    if not function.graph.variables:
-        return lambda tensors: dict(function(**tensors))
+def _frozen(tf: Any, function: Any, inputs: int) -> Any | None:
+    """Return *function* with its variables as constants, or None where something else is left that it needs."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
         frozen = convert_variables_to_constants_v2(function)
     except (ValueError, tf.errors.OpError) as error:
         log.warning("model_not_frozen", reason=str(error)[:200])
-        return lambda tensors: dict(function(**tensors))
-    inputs = list(function.structured_input_signature[1])
-    order = {tensor.name.partition(":")[0]: position for position, tensor in enumerate(frozen.inputs)}
-    inputs.sort(key=lambda name: order.get(name, len(order)))
-    return lambda tensors: dict(zip(names, frozen(*(tensors[name] for name in inputs)), strict=True))
-
-
-def _of_float_image(
-    tf: Any, function: Any, inputs: Sequence[TensorSpec], names: list[str]
-) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    """Return *function*, frozen, taking its one uint8 image as float32 (float_input.py says why); None if it cannot."""
-    if len(inputs) != 1 or inputs[0].dtype != np.uint8 or len(inputs[0].shape) != 4:
         return None
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    return frozen if len(frozen.inputs) == inputs else None
 
-    try:
-        frozen = convert_variables_to_constants_v2(function)
-        graph = frozen.graph.as_graph_def()
-        if not take_float(graph, frozen.inputs[0].op.name):
-            return None
-        imported = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph, name=""), [])
-        call = imported.prune(frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs])
-    except (ValueError, tf.errors.OpError) as error:
-        log.warning("model_takes_no_floats", reason=str(error)[:200])
-        return None
-    return lambda tensors: dict(zip(names, call(tf.cast(tensors[inputs[0].name], tf.float32)), strict=True))
+
+def _in_order(inputs: Specs, names: Sequence[str]) -> Specs:
+    """Return *inputs* as the graph has them, whose tensors have these *names*."""
+    order = {name.partition(":")[0]: place for place, name in enumerate(names)}
+    return tuple(sorted(inputs, key=lambda spec: order.get(spec.name, len(order))))
+
+
+class _Called:
+    """A *function* called as it is, with what it lives by."""
+
+    def __init__(self, tf: Any, function: Any, source: Any, inputs: Specs, outputs: Specs) -> None:
+        self._tf, self._function, self._source = tf, function, source
+        self._inputs, self._outputs = inputs, outputs
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        tensors = {
+            spec.name: self._tf.convert_to_tensor(array) for spec, array in zip(self._inputs, arrays, strict=True)
+        }
+        found = self._function(**tensors)
+        return [found[spec.name].numpy() for spec in self._outputs]
+
+
+def _of_graph(tf: Any, graph_def: Any, feeds: Sequence[str], fetches: Sequence[str], options: EngineOptions) -> Call:
+    """Return a call of a graph whose operations all run in the caller's thread.
+
+    By default they go through a pool that all executions share, from core to core: executions side by side then take
+    a quarter longer than in processes of their own.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=options.threads, inter_op_parallelism_threads=_IN_CALLERS_THREAD
+    )
+    _limit_gpus(config.gpu_options, options)
+    session = tf.compat.v1.Session(graph=graph, config=config)
+    called: Call = session.make_callable(list(fetches), feed_list=list(feeds))
+    return called
+
+
+def _limit_gpus(gpu_options: Any, options: EngineOptions) -> None:
+    """Say to a session what ``_prepare_process`` says to the process: they share what they have of a GPU."""
+    if options.device_cap_bytes:
+        gpu_options.experimental.virtual_devices.add(memory_limit_mb=[options.device_cap_bytes // 2**20])
+    else:
+        gpu_options.allow_growth = True
 
 
 def _of_keras_file(tf: Any, path: Path) -> Any:
@@ -130,7 +165,6 @@ def _of_saved_model(tf: Any, folder: Path) -> tuple[Any, Any]:
 
 def _prepare_process(tf: Any, options: EngineOptions) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(options.concurrency)
     for gpu in _gpus(tf):
         if options.device_cap_bytes:
             limit = tf.config.LogicalDeviceConfiguration(memory_limit=options.device_cap_bytes // 2**20)
@@ -147,6 +181,6 @@ def load(files: Sequence[Path], options: EngineOptions) -> TensorflowEngine:
     _prepare_process(tf, options)
     model_file = the_one_file(files, "saved_model.pb", ".keras", ".h5")
     if model_file.name != "saved_model.pb":
-        return TensorflowEngine(tf, _of_keras_file(tf, model_file), as_float=options.float_images)
+        return _engine(tf, _of_keras_file(tf, model_file), options)
     loaded, function = _of_saved_model(tf, model_file.parent)
-    return TensorflowEngine(tf, function, source=loaded, as_float=options.float_images)
+    return _engine(tf, function, options, source=loaded)

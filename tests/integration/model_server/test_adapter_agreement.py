@@ -16,11 +16,11 @@ from services.model_server.adapters import Adapter, adapter_for
 from services.model_server.batches import join, part
 from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.registry.client import read_modelinfo
-from tests.frameworks import CONCURRENCY, THREADS
+from tests.frameworks import THREADS
 from tests.model_folders import coco_folder, model_folder, ready_models, saved_model
 from tests.parts import absent
 
-OPTIONS = EngineOptions(threads=THREADS, concurrency=CONCURRENCY, float_images=True)
+OPTIONS = EngineOptions(threads=THREADS, concurrency=2, float_images=True)
 
 
 class Model(NamedTuple):

@@ -11,10 +11,10 @@ import pytest
 
 from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
-from tests.frameworks import CONCURRENCY, THREADS
+from tests.frameworks import THREADS, tensorflow
 from tests.model_folders import ready_models, saved_model
 
-OPTIONS = EngineOptions(threads=THREADS, concurrency=CONCURRENCY)
+OPTIONS = EngineOptions(threads=THREADS, concurrency=2)
 
 
 def original(name: str) -> list[Path]:
@@ -58,8 +58,7 @@ def test_a_saved_model_gives_the_same_numbers_alone_and_in_a_batch() -> None:
 
 @pytest.mark.slow
 def test_a_saved_model_with_variables_gives_the_same_numbers_frozen() -> None:
-    import tensorflow as tf
-
+    tf = tensorflow()
     files = list(saved_model("mlnd_lane_fcn").values())
     engine = open_engine("tensorflow", files, OPTIONS)
     batch = inputs_for(engine, 2)
@@ -76,8 +75,7 @@ def test_a_saved_model_with_variables_gives_the_same_numbers_frozen() -> None:
 
 @pytest.mark.slow
 def test_a_keras_file_is_served_under_its_own_names(tmp_path: Path) -> None:
-    import tensorflow as tf
-
+    tf = tensorflow()
     image = tf.keras.Input((8,), name="image")
     scale = tf.keras.Input((8,), name="scale")
     outputs = [tf.keras.layers.Dense(3)(image * scale), tf.keras.layers.Dense(2)(scale)]
@@ -93,6 +91,21 @@ def test_a_keras_file_is_served_under_its_own_names(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours["output_0"], first, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(ours["output_1"], second, rtol=1e-4, atol=1e-5)
     assert {spec.name for spec in engine.inputs} == {"image", "scale"}
+
+
+@pytest.mark.slow
+def test_a_saved_model_that_cannot_be_frozen_is_served_as_it_is(tmp_path: Path) -> None:
+    tf = tensorflow()
+    words = tf.lookup.KeyValueTensorInitializer(tf.constant([1, 2], tf.int64), tf.constant([10.0, 20.0]))
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(words, -1.0)
+    taken = tf.TensorSpec((None, 1), tf.int64, name="number")
+    module.serve = tf.function(lambda number: {"word": module.table.lookup(number)}, input_signature=[taken])
+    tf.saved_model.save(module, tmp_path, signatures={"serving_default": module.serve})
+
+    engine = open_engine("tensorflow", [path for path in tmp_path.rglob("*") if path.is_file()], OPTIONS)
+
+    assert engine.infer({"number": np.array([[1], [2], [3]])})["word"].tolist() == [[10.0], [20.0], [-1.0]]
 
 
 @pytest.mark.slow
