@@ -11,6 +11,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from services.model_server.exits import Exit
 log = logs.logger()
 PERIOD_S = 0.02
 _LAST_BYTES = 16 * 2**20
+_STATM_BYTES = 200
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -32,8 +34,14 @@ class Sizes(NamedTuple):
 
 def sizes() -> Sizes:
     """Return this process's sizes now; cheap enough to be asked many times a second."""
-    fields = Path("/proc/self/statm").read_text().split()
+    fields = os.pread(_statm(), _STATM_BYTES, 0).split()
     return Sizes(int(fields[1]) * _PAGE, int(fields[5]) * _PAGE)
+
+
+@lru_cache(maxsize=1)
+def _statm() -> int:
+    """Return the open file of this process's sizes: to open it anew costs ten times what reading it does."""
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def resident_bytes() -> int:

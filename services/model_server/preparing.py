@@ -15,7 +15,7 @@ from services.model_server.tuning import Setting, Tuned, TuningCache, best, best
 from services.model_server.warmup import measure, sizes_to_measure, warm
 
 log = logs.logger()
-_MEASURE_S = {"off": 0.1, "quick": 0.4, "full": 0.4}
+_MEASURE_S = {"off": 0.1, "quick": 0.8, "full": 0.8}
 
 
 class Ready(NamedTuple):
