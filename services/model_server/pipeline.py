@@ -1,7 +1,8 @@
 """A batch's way through the server: decode beside other batches, wait for a free execution, infer, postprocess.
 
-Decoding happens in the caller's thread and its crew, outside the executions: the next batch is decoded while this one
-runs. What is wrong with an item becomes that item's error; its neighbours are answered.
+Decoding happens in the caller's thread and its crew. Where executions leave cores free (an accelerator runs them), the
+next batches are decoded while this one runs. What is wrong with an item becomes that item's error; its neighbours are
+answered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,8 +24,7 @@ from services.model_server.engines.engine import Engine
 
 log = logs.logger()
 Clock = Callable[[], float]
-_DECODED_AHEAD = 2
-"""Batches that may lie decoded beside those that run; more would only fill the memory."""
+Outputs = TypeVar("Outputs")
 
 
 class Work(NamedTuple):
@@ -59,26 +59,35 @@ class _Batch(NamedTuple):
     wanted: Callable[[], bool]
 
 
-class Ran(NamedTuple):
-    """The outputs of one engine call and the seconds before and inside it."""
+class Ran(NamedTuple, Generic[Outputs]):
+    """What came of one execution, and the seconds before and inside it."""
 
-    outputs: Tensors
+    outputs: Outputs
     wait_s: float
     infer_s: float
 
 
 class Pipeline:
-    """Runs batches, *concurrency* at a time inside the engine. Thread-safe.
+    """Runs batches, *concurrency* at a time inside the engine, and decodes *ahead* more meanwhile. Thread-safe.
 
-    A MemoryError goes on to the caller: it is about the process, not about an item.
+    A batch holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine
+    takes). A MemoryError goes on to the caller: it is about the process, not about an item.
     """
 
     def __init__(
-        self, engine: Engine, adapter: Adapter, crew: Crew, *, concurrency: int, clock: Clock = time.perf_counter
+        self,
+        engine: Engine,
+        adapter: Adapter,
+        crew: Crew,
+        *,
+        concurrency: int,
+        ahead: int = 2,
+        clock: Clock = time.perf_counter,
     ) -> None:
         self._engine, self._adapter, self._crew, self._clock = engine, adapter, crew, clock
-        self._room = threading.Semaphore(concurrency + _DECODED_AHEAD)
+        self._room = threading.Semaphore(concurrency + ahead)
         self._slots = threading.Semaphore(concurrency)
+        self.execution_size = 0
         self._only_input = engine.inputs[0].name if len(engine.inputs) == 1 else None
 
     @property
@@ -89,13 +98,17 @@ class Pipeline:
     def run(self, works: Sequence[Work], *, wanted: Callable[[], bool] = lambda: True) -> list[Done]:
         """Return what came of each item, in order; nothing is run once *wanted* says that nobody waits any more."""
         batch = _Batch(works, [Done() for _ in works], {}, wanted)
+        asked = self._clock()
         with self._room:
+            waited_s = self._clock() - asked
             self._decode(batch)
-            for group in join(batch.prepared, self._engine.max_batch_size or len(works)):
-                self._run_group(group, batch)
+            self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
         return batch.done
 
-    def infer(self, tensors: Mapping[str, np.ndarray]) -> Ran:
+    def _at_once(self, items: int) -> int:
+        return min(self.execution_size or items, self._engine.max_batch_size or items)
+
+    def infer(self, tensors: Mapping[str, np.ndarray]) -> Ran[Tensors]:
         """Run one batch of tensors (batch axis first) as soon as an execution is free."""
         arrived = self._clock()
         with self._slots:
@@ -141,21 +154,33 @@ class Pipeline:
 
     # -- infer -------------------------------------------------------------------------------------
 
-    def _run_group(self, group: Group, batch: _Batch) -> None:
-        """Infer *group* without the items that have become late, and answer the others."""
-        arrived = self._clock()
+    def _run_groups(self, groups: Sequence[Group], batch: _Batch, waited_s: float) -> None:
+        """Infer *groups* without the items that have become late, and answer the others.
+
+        The batch waited for *waited_s* before it was decoded.
+        """
+        if not groups:
+            return
+        ran, arrived = list[Ran[dict[int, Tensors | ServoirError]]](), self._clock() - waited_s
         with self._slots:
-            began = self._clock()
-            results = self._inferred(group, _on_time(group, batch, began))
-            ended = self._clock()
+            for group in groups:
+                began = self._clock()
+                results = self._inferred(group, _on_time(group, batch, began))
+                ended = self._clock()
+                ran.append(Ran(results, began - arrived, ended - began))
+                arrived = ended
+        for group, of_group in zip(groups, ran, strict=True):
+            self._answer_group(group, of_group, batch)
+
+    def _answer_group(self, group: Group, ran: Ran[dict[int, Tensors | ServoirError]], batch: _Batch) -> None:
         for at, place in enumerate(group.places):
             done = batch.done[place]
-            done.wait_s, done.shared = began - arrived, len(group.places)
-            if at not in results:
+            done.wait_s, done.shared = ran.wait_s, len(group.places)
+            if at not in ran.outputs:
                 done.answer = DeadlineExceeded("the time was up before the model was free")
                 continue
-            done.infer_s = ended - began
-            self._postprocess(results[at], batch.prepared[place], batch.works[place].task, done)
+            done.infer_s = ran.infer_s
+            self._postprocess(ran.outputs[at], batch.prepared[place], batch.works[place].task, done)
 
     def _inferred(self, group: Group, on_time: Sequence[int]) -> dict[int, Tensors | ServoirError]:
         """Return the outputs by place in *group* of those *on_time*; a batch that fails is tried one by one."""

@@ -11,7 +11,16 @@ from services.model_server.loading import Opened, largest_batch, open_model
 from services.model_server.model_folder import ModelFolder
 from services.model_server.probe import probe
 from services.model_server.settings import ModelServerSettings
-from services.model_server.tuning import Setting, Tuned, TuningCache, best, best_size, default_setting, settings_to_try
+from services.model_server.tuning import (
+    Setting,
+    Trial,
+    Tuned,
+    TuningCache,
+    best,
+    best_size,
+    default_setting,
+    settings_to_try,
+)
 from services.model_server.warmup import measure, sizes_to_measure, warm
 
 log = logs.logger()
@@ -38,6 +47,7 @@ def prepare(model: ModelFolder, settings: ModelServerSettings) -> Ready:
         tuned = _measured(opened, setting, most, settings)
     if settings.tune != "off" and tuned != kept:
         _cache(model, settings, settings.tune).write(tuned)
+    opened.pipeline.execution_size = tuned.execution_size
     _tell(tuned, kept=kept is not None)
     return Ready(opened, _capacity(tuned, most))
 
@@ -78,12 +88,14 @@ def _tuned_by_probes(settings: ModelServerSettings) -> Tuned | None:
 
 def _measured(opened: Opened, setting: Setting, most: int, settings: ModelServerSettings) -> Tuned:
     """Return *setting* with what this process measures at it."""
+    seconds = _MEASURE_S[settings.tune]
     rows = tuple(
-        measure(opened.run_batch, size, concurrency=setting.concurrency, seconds=_MEASURE_S[settings.tune])
+        measure(opened.run_batch, size, concurrency=setting.concurrency, seconds=seconds)
         for size in sizes_to_measure(most)
     )
-    fixed = min(settings.batch_size or most, most)
-    return Tuned(setting, fixed if settings.tune == "off" else best_size(rows).batch_size, rows)
+    if settings.tune == "off":
+        return Tuned(setting, min(settings.batch_size or most, most), rows)
+    return best([Trial(setting, rows)])
 
 
 def _tell(tuned: Tuned, *, kept: bool) -> None:
@@ -92,6 +104,7 @@ def _tell(tuned: Tuned, *, kept: bool) -> None:
         threads=tuned.setting.threads,
         concurrency=tuned.setting.concurrency,
         best_batch_size=tuned.best_batch_size,
+        execution_size=tuned.execution_size,
         seconds={row.batch_size: round(row.seconds, 5) for row in tuned.measured},
         items_per_s={row.batch_size: round(row.items_per_s, 1) for row in tuned.measured},
         kept=kept,

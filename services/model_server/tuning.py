@@ -13,13 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from services.model_server.warmup import Measured
+from services.model_server.warmup import NEAR, Measured, execution_size, in_parts
 
-NEAR = 0.98
 HANDOVER_S = 0.004
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
 
-_VERSION = 7
+_VERSION = 9
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -30,18 +29,19 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One setting with what was measured at it, a row for each batch size."""
+    """One setting with what was measured at it, a row for each batch size, all of it run at once."""
 
     setting: Setting
     measured: tuple[Measured, ...]
 
 
 class Tuned(msgspec.Struct, frozen=True):
-    """The setting to serve with, its best batch size, and its times."""
+    """The setting to serve with, its best batch size, its times, and how many items of a batch run at once (0: all)."""
 
     setting: Setting
     best_batch_size: int
     measured: tuple[Measured, ...]
+    execution_size: int = 0
 
 
 def default_setting(cores: int) -> Setting:
@@ -69,11 +69,18 @@ def _served_per_s(row: Measured) -> float:
 
 def best(trials: Sequence[Trial]) -> Tuned:
     """Return the trial to serve with: of those near the best throughput, the one whose best batch takes least time."""
-    choices = [(trial, best_size(trial.measured)) for trial in trials]
+    choices = [_best_of(trial) for trial in trials]
     most = max(_served_per_s(row) for _, row in choices)
-    near = [(trial, row) for trial, row in choices if _served_per_s(row) >= NEAR * most]
-    trial, row = min(near, key=lambda choice: choice[1].seconds)
-    return Tuned(trial.setting, row.batch_size, trial.measured)
+    near = [(tuned, row) for tuned, row in choices if _served_per_s(row) >= NEAR * most]
+    return min(near, key=lambda choice: choice[1].seconds)[0]
+
+
+def _best_of(trial: Trial) -> tuple[Tuned, Measured]:
+    """Return how a trial's setting is best served, and how its best batch goes."""
+    at_once = execution_size(trial.measured)
+    rows = in_parts(trial.measured, at_once)
+    row = best_size(rows)
+    return Tuned(trial.setting, row.batch_size, rows, at_once), row
 
 
 class TuningCache:

@@ -54,6 +54,17 @@ def test_a_group_larger_than_the_engine_takes_goes_through_in_parts() -> None:
     assert engine.batch_sizes == [2, 1]
 
 
+def test_a_batch_that_is_best_run_in_parts_is() -> None:
+    engine = NumberEngine()
+    parts = pipeline(engine)
+    parts.execution_size = 2
+
+    done = parts.run([Work(payload, "bbox", math.inf) for payload in (b"1", b"2", b"3")])
+
+    assert answers(done) == [b"2", b"4", b"6"]
+    assert engine.batch_sizes == [2, 1]
+
+
 def test_a_bad_item_fails_alone() -> None:
     engine = NumberEngine()
 

@@ -16,23 +16,38 @@ from services.model_server.tuning import (
 )
 from services.model_server.warmup import Measured, measure, sizes_to_measure, warm
 
-MANY_SMALL = Trial(Setting(1, 2), (Measured(1, 0.025, 80.0), Measured(8, 0.23, 70.0)))
-ONE_LARGE = Trial(Setting(2, 1), (Measured(1, 0.023, 43.0), Measured(8, 0.12, 66.0)))
+MANY_SMALL = Trial(Setting(1, 2), (Measured(1, 0.25, 8.0), Measured(8, 2.3, 7.0)))
+ONE_LARGE = Trial(Setting(2, 1), (Measured(1, 0.23, 4.3), Measured(8, 1.2, 6.6)))
 
 
 def test_small_executions_side_by_side_win_where_they_are_faster() -> None:
-    assert best([ONE_LARGE, MANY_SMALL]) == Tuned(Setting(1, 2), 1, MANY_SMALL.measured)
+    tuned = best([ONE_LARGE, MANY_SMALL])
+
+    assert (tuned.setting, tuned.best_batch_size) == (Setting(1, 2), 1)
 
 
 def test_of_settings_that_are_about_as_fast_the_one_that_answers_sooner_wins() -> None:
-    slow = Trial(Setting(2, 2), (Measured(8, 0.2, 75.0),))
+    slow = Trial(Setting(2, 2), (Measured(8, 2.0, 7.9),))
 
     assert best([slow, MANY_SMALL]).setting == MANY_SMALL.setting
 
 
 def test_a_larger_batch_is_chosen_only_for_a_real_gain() -> None:
-    assert best_size([Measured(1, 0.2, 9.9), Measured(8, 1.6, 10.0)]).batch_size == 1
+    assert best_size([Measured(1, 0.4, 9.9), Measured(8, 3.2, 10.0)]).batch_size == 1
     assert best_size([Measured(1, 0.1, 6.0), Measured(4, 0.4, 9.0), Measured(8, 0.8, 9.1)]).batch_size == 4
+
+
+def test_where_one_by_one_is_fastest_a_batch_is_brought_at_once_and_run_so() -> None:
+    tuned = best([Trial(Setting(1, 2), (Measured(1, 0.025, 80.0), Measured(4, 0.11, 72.0), Measured(8, 0.24, 66.0)))])
+
+    assert (tuned.best_batch_size, tuned.execution_size) == (4, 1)
+    assert tuned.measured == (Measured(1, 0.025, 80.0), Measured(4, 0.1, 80.0), Measured(8, 0.2, 80.0))
+
+
+def test_where_batches_are_faster_they_are_run_whole() -> None:
+    rows = (Measured(1, 0.01, 100.0), Measured(8, 0.02, 400.0))
+
+    assert best([Trial(Setting(1, 1), rows)]) == Tuned(Setting(1, 1), 8, rows, 8)
 
 
 def test_the_quicker_a_model_the_larger_its_batches() -> None:
