@@ -46,6 +46,33 @@ def test_a_lasting_change_is_learned_within_a_window() -> None:
     assert latency.expected_s(4) == pytest.approx(0.1)
 
 
+def test_sizes_that_did_not_run_of_late_go_at_the_pace_of_those_that_did() -> None:
+    latency = Latency({1: 0.02, 4: 0.08})
+    for _ in range(15):
+        latency.learn(1, 0.02, 0.0)
+    for _ in range(15):
+        latency.learn(4, 0.16, 20.0)
+
+    assert latency.expected_s(4) == pytest.approx(0.16)
+    assert latency.expected_s(1) == pytest.approx(0.04)
+    assert latency.expected_s(8) == pytest.approx(0.32)
+
+    for _ in range(15):
+        latency.learn(1, 0.02, 40.0)
+
+    assert latency.expected_s(4) == pytest.approx(0.08)
+
+
+def test_a_size_that_ran_long_ago_begins_anew() -> None:
+    latency = Latency({1: 0.02})
+    for _ in range(15):
+        latency.learn(1, 0.5, 0.0)
+    for _ in range(3):
+        latency.learn(1, 0.02, 60.0)
+
+    assert latency.expected_s(1) == pytest.approx(0.02)
+
+
 def test_the_least_is_of_late_only() -> None:
     latency = Latency({})
     assert latency.least_s(0.0) == 0.0
