@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-_TICK_S = 0.05
+_TICK_S = 0.02
 
 
 class Lateness:
@@ -26,7 +26,7 @@ class Lateness:
 
     @property
     def seconds(self) -> float:
-        """How late the loop is, or was a moment ago; 0.0 for less than a tick of 50 ms, which is noise."""
+        """How late the loop is, or was a moment ago; 0.0 for less than a tick of 20 ms, which is noise."""
         late_s = max(self._last_s, time.monotonic() - self._due_s)
         return late_s if late_s > _TICK_S else 0.0
 

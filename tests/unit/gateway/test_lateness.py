@@ -20,7 +20,7 @@ def test_a_loop_that_was_busy_is_late_by_as_much() -> None:
 
     late_s, busy_s = asyncio.run(busy())
 
-    assert busy_s - 0.06 <= late_s <= busy_s
+    assert busy_s - 0.03 <= late_s <= busy_s
 
 
 def test_the_request_that_is_read_right_after_knows_it_too() -> None:
@@ -32,7 +32,7 @@ def test_the_request_that_is_read_right_after_knows_it_too() -> None:
         await asyncio.sleep(0)  # the timer's turn
         return lateness.seconds
 
-    assert asyncio.run(busy()) >= 0.2
+    assert asyncio.run(busy()) >= 0.25
 
 
 def test_a_loop_in_time_is_not_late() -> None:
