@@ -71,6 +71,7 @@ KNOWN: dict[str, str] = {
     "SERVOIR_MONGO_PORT": "whole number",
     "SERVOIR_MONGO_URL": "text",
     "SERVOIR_NGINX_SHA256": "text",
+    "SERVOIR_NICE": "whole number",
     "SERVOIR_OPEN_TO_ALL": "true or false",
     "SERVOIR_PREDICT_TIMEOUT_S": "number",
     "SERVOIR_QUARANTINE_MAX_ITEMS": "whole number",

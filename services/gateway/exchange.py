@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from services.gateway.parts import Parts
 
 log = logs.logger()
+_WAY_BACK_S, _WAY_BACK_SHARE = 0.01, 0.05
 _QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page", "page.docs"})
 
 EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
@@ -38,6 +39,15 @@ class Exchange:
     caller: ApiKey = EVERYONE
     claim: Claim | None = None
     model_key: str = ""
+
+    def left_s(self, timeout_s: float) -> float:
+        """Return what the queue may take of a deadline of *timeout_s*: less what is gone, and what the way back takes.
+
+        On a busy machine that is some milliseconds; an answer that were in time in the queue would be late for its
+        client.
+        """
+        way_back_s = min(_WAY_BACK_S, _WAY_BACK_SHARE * timeout_s)
+        return timeout_s - way_back_s - (time.monotonic() - self.started)
 
     def finish(self, status: int) -> dict[str, str]:
         """Count the answer, write its line into the log, and return the headers that every answer gets."""

@@ -7,7 +7,6 @@ batches with those of other callers. Errors are ``{"error": text}``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -129,7 +128,7 @@ async def infer(exchange: Exchange, name: str, version: str = "") -> Reply:
     exchange.model_key = model.key
     asked.request.model_name, asked.request.model_version = name, model.rel_num
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = timeout_s - (time.monotonic() - exchange.started)
+    left_s = exchange.left_s(timeout_s)
     if left_s <= 0:
         raise DeadlineExceeded("the deadline passed while the body arrived")
     payloads, how = _split(asked.request, gateway), _how(model, exchange, left_s)

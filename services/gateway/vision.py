@@ -106,7 +106,7 @@ async def _predict(exchange: Exchange, task: str, version: int) -> Reply:
     exchange.model_key = model.key
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = timeout_s - (read_at - exchange.started)
+    left_s = exchange.left_s(timeout_s)
     call = Call(model, task, exchange.request_id, left_s, asker_for(exchange, model), repeat)
     outcomes = await predict(gateway.queue.asynchronous, form.images, call)
     predicted_at = time.monotonic()

@@ -6,6 +6,7 @@ Every option stands over its variable (``--memory-cap`` over SERVOIR_MEMORY_CAP)
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> Exit:
     except BadSettings as error:
         sys.stderr.write(f"{error}\n")
         return Exit.BAD_SETTINGS
+    os.nice(settings.nice)
     logs.configure("model_server", settings.log_level)
     log.info("settings_read", **described(settings))
     try:

@@ -33,6 +33,9 @@ class ModelServerSettings:
     home: Path = setting(Path("~/.local/share/servoir").expanduser(), help="where measurements are kept, in cache/")
     drain_timeout_s: float = setting(30.0, help="how long batches at hand may take to finish when the server ends")
     lease_ttl_s: float = setting(6.0, help="how long an announcement at the registry holds")
+    nice: int = setting(
+        5, help="how much the model gives way to those who bring its work and take its answers, 0 to 19"
+    )
     log_level: str = setting("info", help="debug, info, warning or error")
 
     def __post_init__(self) -> None:
@@ -42,8 +45,11 @@ class ModelServerSettings:
             wrong.append(f"tune: {self.tune!r} is none of {', '.join(TUNE_MODES)}")
         if not 0 <= self.metrics_port < 2**16:
             wrong.append(f"metrics_port: {self.metrics_port} is no port")
+        if not 0 <= self.nice <= _NICEST:
+            wrong.append(f"nice: {self.nice} is not from 0 to {_NICEST}")
         if wrong:
             raise ValueError("; ".join(wrong))
 
 
+_NICEST = 19
 _COUNTS = ("memory_cap", "device_memory_cap", "max_batch_size", "batch_size", "concurrency", "threads")

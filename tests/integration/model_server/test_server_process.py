@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -141,6 +142,10 @@ def wait_for_figures(serving: Serving) -> dict[str, float]:
     wait_until(lambda: 'servoir_model_server_items_total{status="200"}' in metrics_of(serving))
     lines = [line.rpartition(" ") for line in metrics_of(serving).splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
+
+
+def test_it_gives_way_to_those_who_bring_its_work(echo: Serving) -> None:
+    assert psutil.Process(echo.server.process.pid).nice() == psutil.Process().nice() + 5
 
 
 def test_health_and_reflection_are_there(echo: Serving) -> None:
