@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.model_server.warmup import NEAR, Measured, execution_size, in_parts
+from services.model_server.warmup import Measured
 
+NEAR = 0.98
 HANDOVER_S = 0.004
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
 
@@ -65,6 +66,27 @@ def best_size(measured: Sequence[Measured]) -> Measured:
 
 def _served_per_s(row: Measured) -> float:
     return row.items_per_s * row.seconds / (row.seconds + HANDOVER_S)
+
+
+def execution_size(measured: Sequence[Measured]) -> int:
+    """Return how many items are best run at once: the least with nearly the best throughput.
+
+    On a CPU that is often one, whose tensors fit into the cache, while batches cost less to bring here when they are
+    larger.
+    """
+    most = max(row.items_per_s for row in measured)
+    return min(row.batch_size for row in measured if row.items_per_s >= NEAR * most)
+
+
+def in_parts(measured: Sequence[Measured], size: int) -> tuple[Measured, ...]:
+    """Return how batches go when *size* items of each run at once, one part after the other."""
+    part = next(row for row in measured if row.batch_size == size)
+    return tuple(
+        row
+        if row.batch_size <= size
+        else Measured(row.batch_size, part.seconds * row.batch_size / size, part.items_per_s)
+        for row in measured
+    )
 
 
 def best(trials: Sequence[Trial]) -> Tuned:

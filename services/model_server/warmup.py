@@ -1,7 +1,7 @@
 """Runs a model before it serves: each batch size once, since the first run is slow, then timed.
 
 What is run is what will be served: a photograph-sized JPEG through the whole pipeline where the model takes images,
-zeros where it takes tensors.
+zeros straight into the engine where it takes tensors.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ from services.model_server.pipeline import Done, Pipeline, Work
 
 RunBatch = Callable[[int], float]
 """Runs one batch of a given size and returns how long it waited for a free execution, in seconds."""
-
-NEAR = 0.98
-"""Of the best throughput: less is not worth being larger for."""
 
 _OPEN_SIZE = 64
 """What stands in where a tensor's size is open."""
@@ -99,27 +96,6 @@ def warm(
         if clock() - began < budget_s:
             run(size)
     measure(run, most, concurrency=concurrency, seconds=0.0)
-
-
-def execution_size(measured: Sequence[Measured]) -> int:
-    """Return how many items are best run at once: the least with nearly the best throughput.
-
-    On a CPU that is often one, whose tensors fit into the cache, while batches cost less to bring here when they are
-    larger.
-    """
-    most = max(row.items_per_s for row in measured)
-    return min(row.batch_size for row in measured if row.items_per_s >= NEAR * most)
-
-
-def in_parts(measured: Sequence[Measured], size: int) -> tuple[Measured, ...]:
-    """Return how batches go when *size* items of each run at once, one part after the other."""
-    part = next(row for row in measured if row.batch_size == size)
-    return tuple(
-        row
-        if row.batch_size <= size
-        else Measured(row.batch_size, part.seconds * row.batch_size / size, part.items_per_s)
-        for row in measured
-    )
 
 
 def measure(

@@ -60,10 +60,11 @@ def _engine(tf: Any, function: Any, options: EngineOptions, *, source: Any = Non
         return TensorflowEngine(tf, inputs, outputs, _Called(tf, function, source, inputs, outputs))
     graph, names = frozen.graph.as_graph_def(), [tensor.name for tensor in frozen.inputs]
     inputs = _in_order(inputs, names)
-    if options.float_images and _is_image(inputs) and take_float(graph, frozen.inputs[0].op.name):
+    as_float = options.float_images and _is_image(inputs)
+    if as_float and not take_float(graph, frozen.inputs[0].op.name):
+        graph, as_float = frozen.graph.as_graph_def(), False  # the one before may be half changed
+    if as_float:
         inputs = (inputs[0]._replace(dtype=np.dtype(np.float32)),)
-    else:
-        graph = frozen.graph.as_graph_def()
     call = _of_graph(tf, graph, names, [tensor.name for tensor in frozen.outputs], options)
     return TensorflowEngine(tf, inputs, outputs, call)
 
