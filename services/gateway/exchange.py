@@ -83,7 +83,7 @@ class Exchange:
         return headers
 
 
-def begun(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts, *, late_s: float = 0.0) -> Exchange:
-    """Return the exchange of a request that began *late_s* ago."""
-    started = time.monotonic() - late_s
+def begun(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts, *, unread_s: float = 0.0) -> Exchange:
+    """Return the exchange of a request that lay unread for *unread_s*: that time belongs to its deadline."""
+    started = time.monotonic() - unread_s
     return Exchange(environ, endpoint, gateway, request_id_of(environ.get("HTTP_X_REQUEST_ID")), started)

@@ -22,7 +22,6 @@ from services.gateway import api_keys
 from services.gateway.app import close
 from services.gateway.bodies import Receive, read_body
 from services.gateway.exchange import Exchange, begun
-from services.gateway.lateness import Lateness
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.problems import error_reply
 from services.gateway.reply import Reply
@@ -49,7 +48,6 @@ class Front:
         self._app = app
         self._gateway: Parts = app.extensions[EXTENSION]
         self._flask = WSGIMiddleware(app, workers=self._gateway.settings.gateway_threads)  # type: ignore[arg-type]
-        self._lateness = Lateness()
         self._addresses = app.url_map.bind("")
         self._route = lru_cache(maxsize=_ROUTES)(self._find_route)
 
@@ -63,7 +61,7 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
         route = self._route(scope["path"]) if scope["method"] == "POST" else None
-        exchange = begun(environ, route.endpoint if route else None, self._gateway, late_s=self._lateness.seconds)
+        exchange = begun(environ, route.endpoint if route else None, self._gateway, unread_s=scope.get("unread_s", 0.0))
         try:
             settings = self._gateway.settings
             if route:
@@ -93,7 +91,6 @@ class Front:
         """Start the parts, and close them at the end."""
         gateway = self._gateway
         await receive()
-        self._lateness.start()
         gateway.queue.start_in(asyncio.get_running_loop())
         for known in (gateway.models, gateway.keys):
             known.start()

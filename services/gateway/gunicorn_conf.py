@@ -45,7 +45,6 @@ wsgi_app = "services.gateway.wsgi:build()"
 bind = _settings.gateway_address
 workers = _settings.gateway_workers
 worker_class = "services.gateway.worker.Worker"
-worker_connections = 1000
 backlog = 2048
 keepalive = 75
 timeout = 60
@@ -53,9 +52,6 @@ asgi_lifespan = "on"
 asgi_loop = "uvloop"
 graceful_timeout = int(_settings.graceful_timeout_s)
 logger_class = JsonLogger
-limit_request_line = 4094
-limit_request_fields = 64
-limit_request_field_size = 8190
 control_socket_disable = True
 proc_name = "servoir-gateway"
 raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_folder}", f"SERVOIR_GATEWAY_METRICS_FOLDER={_metrics_folder}"]
