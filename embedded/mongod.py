@@ -71,8 +71,10 @@ def command(port: int, folder: Path, *, server: str = "", replica_set: str = "rs
         "disabled",
         "--wiredTigerEngineConfigString",
         "log=(prealloc=false,file_max=16MB)",
+        "--journalCommitInterval",  # of writes that nobody waits for; the registry's wait, and are in it at once
+        "500",
     ]
-    for name, value in parameters.items():
+    for name, value in {"diagnosticDataCollectionEnabled": "false", **parameters}.items():
         line += ["--setParameter", f"{name}={value}"]
     return line
 

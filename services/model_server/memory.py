@@ -1,12 +1,13 @@
 """What the process takes, and the cap that it never outgrows.
 
-Two guards hold the cap. A watchdog compares the resident bytes with it many times a second and ends the process with a
-log line that names both. The operating system's RLIMIT_DATA stands a little above, for a growth that is faster than
+Two guards hold the cap. A watchdog compares the resident bytes with it, the more often the nearer they are, and ends the
+process with a log line that names both. The operating system's RLIMIT_DATA stands a little above, for a growth that is faster than
 the watchdog: allocations fail, the framework raises or aborts, and the process ends as well. Neighbours notice neither.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import threading
@@ -19,7 +20,8 @@ from chassis import logs
 from services.model_server.exits import Exit
 
 log = logs.logger()
-PERIOD_S = 0.02
+_SHORTEST_S, _LONGEST_S = 0.02, 0.25
+_FASTEST_BYTES_PER_S = 8 * 2**30  # no process fills memory faster: the kernel clears each page of it first
 _LAST_BYTES = 16 * 2**20
 _STATM_BYTES = 200
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -54,6 +56,12 @@ def excess(now: Sizes, cap_bytes: int, limit_bytes: int) -> str:
     if now.resident > cap_bytes:
         return "resident bytes"
     return "mapped bytes" if limit_bytes and now.mapped > limit_bytes - _LAST_BYTES else ""
+
+
+def look_again_s(now: Sizes, cap_bytes: int, limit_bytes: int) -> float:
+    """Return when to look again: before the room that is left can have been filled."""
+    room = min(cap_bytes - now.resident, (limit_bytes or math.inf) - now.mapped)
+    return min(max(room / _FASTEST_BYTES_PER_S, _SHORTEST_S), _LONGEST_S)
 
 
 class DataBytes(NamedTuple):
@@ -141,7 +149,8 @@ class MemoryCap:
         threading.__excepthook__(ended)
 
     def _watch(self) -> None:
-        while not self._ended.wait(PERIOD_S):
+        now = sizes()
+        while not self._ended.wait(look_again_s(now, self.cap_bytes, self._limit_bytes)):
             now = sizes()
             if reason := excess(now, self.cap_bytes, self._limit_bytes):
                 self.exceeded(now.resident, reason)

@@ -62,7 +62,7 @@ ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to Mong
 _FIND_TIMEOUT_MS = 2000
 _SILENCE_MS = 3000
 _CALL_TIMEOUT_S = 5.0
-_CHANGES_WAIT_MS = 250
+_CHANGES_WAIT_MS = 1000
 _FORGET_LEASES_S = 3600
 _HISTORY_INDEXES = [
     IndexModel([("key", 1), ("at_ms", -1), ("_id", -1)]),

@@ -10,6 +10,7 @@ from services.model_server.memory import (
     data_bytes,
     data_limit,
     excess,
+    look_again_s,
     resident_bytes,
     sizes,
 )
@@ -37,6 +38,16 @@ def test_what_is_mapped_counts_where_the_limit_leaves_no_room_to_go_on() -> None
     assert excess(Sizes(resident=500 * MIB, mapped=999 * MIB), 600 * MIB, 1000 * MIB) == "mapped bytes"
     assert excess(Sizes(resident=500 * MIB, mapped=999 * MIB), 600 * MIB, 0) == ""
     assert sizes().mapped > MIB
+
+
+def test_the_nearer_the_cap_the_sooner_the_next_look() -> None:
+    cap, limit = 4096 * MIB, 6000 * MIB
+    far, near, over = (look_again_s(Sizes(resident * MIB, 1024 * MIB), cap, limit) for resident in (512, 3072, 5000))
+    mapped = look_again_s(Sizes(512 * MIB, 5999 * MIB), cap, limit)
+
+    assert 0.25 >= far > near > over > 0
+    assert mapped == over
+    assert look_again_s(Sizes(512 * MIB, 5999 * MIB), cap, 0) == far
 
 
 def test_a_process_over_its_cap_is_ended_once_with_the_code_that_says_so() -> None:
