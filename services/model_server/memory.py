@@ -1,8 +1,9 @@
 """What the process takes, and the cap that it never outgrows.
 
-Two guards hold the cap. A watchdog compares the resident bytes with it, the more often the nearer they are, and ends the
-process with a log line that names both. The operating system's RLIMIT_DATA stands a little above, for a growth that is faster than
-the watchdog: allocations fail, the framework raises or aborts, and the process ends as well. Neighbours notice neither.
+Two guards hold the cap. A watchdog compares the resident bytes with it, the more often the nearer they are, and ends
+the process with a log line that names both. The operating system's RLIMIT_DATA stands a little above, for a growth that
+is faster than the watchdog: allocations fail, the framework raises or aborts, and the process ends as well. Neighbours
+notice neither.
 """
 
 from __future__ import annotations

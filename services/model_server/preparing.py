@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from chassis import logs
@@ -21,6 +22,7 @@ from services.model_server.tuning import (
     default_setting,
     settings_to_try,
 )
+from services.model_server.turn import turn
 from services.model_server.warmup import measure, sizes_to_measure, warm
 
 log = logs.logger()
@@ -37,6 +39,13 @@ class Ready(NamedTuple):
 def prepare(model: ModelFolder, settings: ModelServerSettings) -> Ready:
     """Return *model* ready to serve; raises CannotServe, or MemoryError."""
     kept = _kept(model, settings)
+    if kept or settings.tune == "off":
+        return _prepare(model, settings, kept)
+    with turn(_folder(settings) / "lock"):
+        return _prepare(model, settings, _kept(model, settings))  # another replica may have measured it meanwhile
+
+
+def _prepare(model: ModelFolder, settings: ModelServerSettings, kept: Tuned | None) -> Ready:
     tuned = kept or (_tuned_by_probes(settings) if settings.tune == "full" else None)
     setting = _fixed(tuned.setting if tuned else default_setting(machine.cores()), settings)
     opened = open_model(model, setting, settings)
@@ -61,7 +70,11 @@ def _kept(model: ModelFolder, settings: ModelServerSettings) -> Tuned | None:
 def _cache(model: ModelFolder, settings: ModelServerSettings, mode: str) -> TuningCache:
     asked = (mode, settings.threads, settings.concurrency, settings.max_batch_size)
     key = (machine.fingerprint(), model.digest, model.modelinfo.max_batch_size, *asked)
-    return TuningCache(settings.home / "cache" / "tuning", key)
+    return TuningCache(_folder(settings), key)
+
+
+def _folder(settings: ModelServerSettings) -> Path:
+    return settings.home / "cache" / "tuning"
 
 
 def _fixed(setting: Setting, settings: ModelServerSettings) -> Setting:
