@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 
@@ -144,11 +145,19 @@ def lease(
     )
 
 
+class Counted(NamedTuple):
+    """An image of a request that was answered with a status, and counted."""
+
+    request_id: str
+    image_index: int
+    status: int
+
+
 class FakeRegistry(registry_pb2_grpc.RegistryServicer):
     """A registry that gives out the leases it is told, and keeps the usage that it is sent."""
 
     def __init__(self, port: int = 0) -> None:
-        self.usage: dict[str, list[registry_pb2.UsageRecord]] = {}
+        self.usage: dict[str, registry_pb2.UsageBatch] = {}
         self._leases: list[registry_pb2.Lease] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -164,9 +173,17 @@ class FakeRegistry(registry_pb2_grpc.RegistryServicer):
             self._leases = list(leases)
             self._changed.notify_all()
 
-    def records(self) -> list[registry_pb2.UsageRecord]:
-        """Return all usage, each batch once."""
-        return [record for records in self.usage.values() for record in records]
+    def counted(self) -> list[Counted]:
+        """Return the images whose usage was counted, each batch once."""
+        return [
+            Counted(request_id, int(index), int(status))
+            for batch in self.usage.values()
+            for request_id, index, status in map(str.split, batch.answered.splitlines())
+        ]
+
+    def sums(self) -> list[registry_pb2.UsageSum]:
+        """Return all sums of usage, each batch once."""
+        return [one for batch in self.usage.values() for one in batch.sums]
 
     def stop(self) -> None:
         with self._changed:
@@ -190,7 +207,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServicer):
         self, request: registry_pb2.UsageBatch, context: grpc.ServicerContext
     ) -> registry_pb2.RecordUsageResponse:
         stored = request.batch_id not in self.usage
-        self.usage.setdefault(request.batch_id, list(request.records))
+        self.usage.setdefault(request.batch_id, request)
         return registry_pb2.RecordUsageResponse(stored=stored)
 
 

@@ -246,40 +246,36 @@ class LeasesSnapshot(_message.Message):
     def __init__(self, leases: _Optional[_Iterable[_Union[Lease, _Mapping]]] = ...) -> None: ...
 
 class UsageBatch(_message.Message):
-    __slots__ = ("batch_id", "records")
+    __slots__ = ("batch_id", "sums", "answered")
     BATCH_ID_FIELD_NUMBER: _ClassVar[int]
-    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
     batch_id: str
-    records: _containers.RepeatedCompositeFieldContainer[UsageRecord]
-    def __init__(self, batch_id: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UsageRecord, _Mapping]]] = ...) -> None: ...
+    sums: _containers.RepeatedCompositeFieldContainer[UsageSum]
+    answered: str
+    def __init__(self, batch_id: _Optional[str] = ..., sums: _Optional[_Iterable[_Union[UsageSum, _Mapping]]] = ..., answered: _Optional[str] = ...) -> None: ...
 
-class UsageRecord(_message.Message):
-    __slots__ = ("request_id", "client_id", "model_key", "task", "status", "answered_at_ms", "payload_bytes", "wait_s", "service_s", "batch_size", "attempts", "image_index")
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+class UsageSum(_message.Message):
+    __slots__ = ("client_id", "model_key", "status", "answered_at_ms", "bucket", "images", "requests", "payload_bytes", "service_s")
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
-    TASK_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
-    WAIT_S_FIELD_NUMBER: _ClassVar[int]
     SERVICE_S_FIELD_NUMBER: _ClassVar[int]
-    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
-    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
-    IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
-    request_id: str
     client_id: str
     model_key: str
-    task: str
     status: int
     answered_at_ms: int
+    bucket: int
+    images: int
+    requests: int
     payload_bytes: int
-    wait_s: float
     service_s: float
-    batch_size: int
-    attempts: int
-    image_index: int
-    def __init__(self, request_id: _Optional[str] = ..., client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., task: _Optional[str] = ..., status: _Optional[int] = ..., answered_at_ms: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., wait_s: _Optional[float] = ..., service_s: _Optional[float] = ..., batch_size: _Optional[int] = ..., attempts: _Optional[int] = ..., image_index: _Optional[int] = ...) -> None: ...
+    def __init__(self, client_id: _Optional[str] = ..., model_key: _Optional[str] = ..., status: _Optional[int] = ..., answered_at_ms: _Optional[int] = ..., bucket: _Optional[int] = ..., images: _Optional[int] = ..., requests: _Optional[int] = ..., payload_bytes: _Optional[int] = ..., service_s: _Optional[float] = ...) -> None: ...
 
 class RecordUsageResponse(_message.Message):
     __slots__ = ("stored",)

@@ -256,7 +256,7 @@ class RegistryServicer(object):
 
     def RecordUsage(self, request, context):
         """-- usage ----------------------------------------------------------------------------------
-        Store a batch of usage records. The batch's id is its document's _id, so that a batch sent twice counts once.
+        Store a batch of sums of usage. The batch's id is its document's _id, so that a batch sent twice counts once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

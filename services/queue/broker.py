@@ -28,7 +28,7 @@ leases                string    the leases that a dispatcher saw last (protobuf:
 dispatchers           zset      dispatcher: when its last beat runs out, ms.
 wake:<dispatcher>     channel   a model that has work for this dispatcher, sent once when it had found none.
 released              channel   a model that has no owner now.
-usage:open            list      usage records (JSON lists: UsageRow of usage.py), oldest first.
+usage:open            list      answered images (JSON lists: UsageRow of usage.py), oldest first.
 usage:sealed:<id>     list      a batch of them on its way to the registry.
 usage:batches         zset      id of such a batch: when to send it again, ms.
 quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.

@@ -28,7 +28,7 @@ from services.queue.usage import Record, send_usage
 
 log = logs.logger()
 _SWEEP_S = 1.0
-_USAGE_S = 1.0
+_USAGE_S = 2.0
 _LONGEST_USAGE_PAUSE_S = 30.0
 
 

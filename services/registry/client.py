@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 import msgspec
@@ -32,7 +32,7 @@ from services.registry.modelinfo import (
     write_modelinfo,
 )
 from services.registry.report import Report, read_report, report_message
-from services.registry.usage import LATENCY_BOUNDS_S, percentile_s
+from services.registry.usage import LATENCY_BOUNDS_S, latency_bucket, percentile_s
 
 __all__ = [
     "CLASSES",
@@ -50,6 +50,7 @@ __all__ = [
     "Report",
     "Terms",
     "follow_leases",
+    "latency_bucket",
     "modelinfo_json",
     "parse_key",
     "parse_modelinfo",
@@ -147,10 +148,9 @@ class RegistryClient:
         with told():
             return [read_report(it) for it in self._stub.ListReports(request, timeout=self._timeout_s).reports]
 
-    def record_usage(self, batch_id: str, records: Iterable[pb.UsageRecord]) -> bool:
+    def record_usage(self, batch: pb.UsageBatch) -> bool:
         """Store a batch once, durably; return False where this batch was there already."""
         with told():
-            batch = pb.UsageBatch(batch_id=batch_id, records=records)
             return bool(self._stub.RecordUsage(batch, timeout=self._timeout_s).stored)
 
     def usage(
@@ -228,10 +228,9 @@ class AsyncRegistryClient:
         self._stub = registry_pb2_grpc.RegistryStub(self._channel)
         self._timeout_s = timeout_s
 
-    async def record_usage(self, batch_id: str, records: Iterable[pb.UsageRecord]) -> bool:
+    async def record_usage(self, batch: pb.UsageBatch) -> bool:
         """Store a batch once, durably; return False where this batch was there already."""
         with told():
-            batch = pb.UsageBatch(batch_id=batch_id, records=records)
             return bool((await self._stub.RecordUsage(batch, timeout=self._timeout_s)).stored)
 
     async def model(self, key: str) -> Modelinfo:

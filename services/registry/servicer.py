@@ -26,10 +26,10 @@ from services.registry.models import Models, Snapshot
 from services.registry.report import read_report, report_message
 from services.registry.reports import Reports
 from services.registry.store import Store
-from services.registry.usage import check_batch, parse_groups, usage_document
+from services.registry.usage import check_batch, parse_groups, usage_documents
 from services.registry.usage_book import UsageBook
 
-USAGE_RECORDS = metrics.Counter("servoir_registry_usage_records_total", "usage records stored")
+USAGE_IMAGES = metrics.Counter("servoir_registry_usage_images_total", "answered images whose usage is stored")
 WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models, leases or API keys")
 _MOST_HISTORY = 1000
 T = TypeVar("T")
@@ -153,9 +153,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     def RecordUsage(self, request: pb.UsageBatch, context: grpc.ServicerContext) -> pb.RecordUsageResponse:
         """Store a batch once."""
         check_batch(request)
-        stored = self._store.record_usage(request.batch_id, [usage_document(record) for record in request.records])
+        stored = self._store.record_usage(request.batch_id, usage_documents(request), request.answered)
         if stored:
-            USAGE_RECORDS.inc(len(request.records))
+            USAGE_IMAGES.inc(sum(one.images for one in request.sums))
         return pb.RecordUsageResponse(stored=stored)
 
     def GetUsage(self, request: pb.GetUsageRequest, context: grpc.ServicerContext) -> pb.GetUsageResponse:

@@ -9,7 +9,7 @@
                     renewed_at
     api_keys        _id key id; key (its fields), hashes (sha256, until_ms),     (read whole into memory)
                     version
-    usage_batches   _id batch id; records (services/registry/usage.py)           _USAGE_INDEXES
+    usage_batches   _id batch id; sums, answered (registry.proto: UsageBatch)      _USAGE_INDEXES
     usage_days      _id; sums of a day (services/registry/usage_days.py)         answered_at_ms
 
 Every write is acknowledged by a majority, from its journal. A document and its history are written in one transaction.
@@ -71,9 +71,9 @@ _HISTORY_INDEXES = [
 _REPORT_INDEXES = [IndexModel([("model_key", 1), ("made_at_ms", -1)])]
 _LEASE_INDEXES = [IndexModel([("renewed_at", 1)], expireAfterSeconds=_FORGET_LEASES_S)]
 _USAGE_INDEXES = [
-    IndexModel([("records.answered_at_ms", 1)]),
-    IndexModel([("records.client_id", 1), ("records.answered_at_ms", 1)]),
-    IndexModel([("records.model_key", 1), ("records.answered_at_ms", 1)]),
+    IndexModel([("sums.answered_at_ms", 1)]),
+    IndexModel([("sums.client_id", 1), ("sums.answered_at_ms", 1)]),
+    IndexModel([("sums.model_key", 1), ("sums.answered_at_ms", 1)]),
 ]
 
 T = TypeVar("T")
@@ -294,11 +294,11 @@ class Store:
 
     # -- usage ------------------------------------------------------------------------------------------------------
 
-    def record_usage(self, batch_id: str, records: Sequence[Document]) -> bool:
-        """Store a batch; return False where one with this id is there already, which stays as it is."""
+    def record_usage(self, batch_id: str, sums: Sequence[Document], answered: str) -> bool:
+        """Store a batch and the *answered* that it sums up; False where one with this id is there, which stays."""
         with self.asked("usage"):
             try:
-                self.db.usage_batches.insert_one({"_id": batch_id, "records": list(records)})
+                self.db.usage_batches.insert_one({"_id": batch_id, "sums": list(sums), "answered": answered})
             except DuplicateKeyError:
                 return False
         return True

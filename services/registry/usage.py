@@ -1,4 +1,4 @@
-"""The arithmetic of usage: what is kept of a record, histogram buckets and percentiles, sums by group. Pure.
+"""The arithmetic of usage: histogram buckets and percentiles, sums by group. Pure.
 
 Latencies are counted in buckets whose bounds grow by a factor of 2^(1/8) from 1 ms to 131 s. A percentile read from
 them is off by at most 4.5 % of itself between those bounds (``PERCENTILE_ERROR``); below 1 ms by at most half of that,
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.errors import BadRequest
-from chassis.rpc.registry_pb2 import GetUsageRequest, UsageBatch, UsageRecord, UsageRow
+from chassis.rpc.registry_pb2 import GetUsageRequest, UsageBatch, UsageRow, UsageSum
 
 _GROWTH = 2 ** (1 / 8)
 LATENCY_BOUNDS_S = tuple(0.001 * _GROWTH**step for step in range(17 * 8 + 1))
@@ -23,7 +23,10 @@ LATENCY_BOUNDS_S = tuple(0.001 * _GROWTH**step for step in range(17 * 8 + 1))
 BUCKETS = len(LATENCY_BOUNDS_S) + 1
 PERCENTILE_ERROR = math.sqrt(_GROWTH) - 1
 
-_FIELDS = tuple(field.name for field in UsageRecord.DESCRIPTOR.fields)
+_FIELDS = tuple(field.name for field in UsageSum.DESCRIPTOR.fields)
+SUMS = ("images", "requests", "payload_bytes", "service_s")
+"""The fields of a sum that add up; it is about the others."""
+
 GROUPS = ("client", "model", "hour", "day", "status")
 
 
@@ -65,54 +68,44 @@ def parse_groups(text: str) -> tuple[str, ...]:
 def check_batch(batch: UsageBatch) -> None:
     """Raise BadRequest naming every bad field of a batch, up to the tenth."""
     faults = [] if batch.batch_id else ["batch_id: missing"]
-    faults += [f"records[{at}].{fault}" for at, record in enumerate(batch.records) for fault in _faults(record)]
+    faults += [] if batch.sums else ["sums: none"]
+    faults += [f"sums[{at}].{fault}" for at, one in enumerate(batch.sums) for fault in _faults(one)]
     if faults:
         raise BadRequest("bad usage batch: " + "; ".join(faults[:10]))
 
 
-def _faults(record: UsageRecord) -> list[str]:
-    faults = [] if record.model_key else ["model_key: missing"]
-    faults += [] if 100 <= record.status <= 599 else ["status: an HTTP status"]
-    faults += [] if record.answered_at_ms > 0 else ["answered_at_ms: milliseconds of Unix time"]
-    for name in ("wait_s", "service_s"):
-        seconds = getattr(record, name)
-        faults += [] if math.isfinite(seconds) and seconds >= 0 else [f"{name}: seconds of 0 or more"]
+def _faults(one: UsageSum) -> list[str]:
+    faults = [] if one.model_key else ["model_key: missing"]
+    faults += [] if 100 <= one.status <= 599 else ["status: an HTTP status"]
+    faults += [] if one.answered_at_ms > 0 else ["answered_at_ms: milliseconds of Unix time"]
+    faults += [] if 0 <= one.bucket < BUCKETS else [f"bucket: 0 to {BUCKETS - 1}"]
+    faults += [] if math.isfinite(one.service_s) and one.service_s >= 0 else ["service_s: seconds of 0 or more"]
     return faults
 
 
-def usage_document(record: UsageRecord) -> dict[str, Any]:
-    """Return what is stored of a record: its fields, and the bucket of its latency."""
-    fields = {name: getattr(record, name) for name in _FIELDS}
-    return {**fields, "bucket": latency_bucket(record.wait_s + record.service_s)}
+def usage_documents(batch: UsageBatch) -> list[dict[str, Any]]:
+    """Return the sums of *batch* as they are stored."""
+    return [{name: getattr(one, name) for name in _FIELDS} for one in batch.sums]
 
 
 def usage_pipeline(request: GetUsageRequest, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the aggregation that sums the asked records by *groups*, status and bucket.
+    """Return the aggregation that adds up the asked sums by *groups*, status and bucket.
 
-    The batches are found by an index, then taken apart, and their records sifted again.
+    The batches are found by an index, then taken apart, and their sums sifted again.
     """
     sifted = wanted(request)
-    stages: list[dict[str, Any]] = [{"$match": {"records": {"$elemMatch": sifted}}}] if sifted else []
-    stages.append({"$unwind": "$records"})
+    stages: list[dict[str, Any]] = [{"$match": {"sums": {"$elemMatch": sifted}}}] if sifted else []
+    stages.append({"$unwind": "$sums"})
     if sifted:
-        stages.append({"$match": {f"records.{name}": condition for name, condition in sifted.items()}})
+        stages.append({"$match": {f"sums.{name}": condition for name, condition in sifted.items()}})
     by = {name: GROUP_VALUES[name] for name in {*groups, "status"}}
-    stages.append(
-        {
-            "$group": {
-                "_id": {**by, "bucket": "$records.bucket"},
-                "images": {"$sum": 1},
-                "requests": {"$sum": {"$cond": [{"$eq": ["$records.image_index", 0]}, 1, 0]}},
-                "payload_bytes": {"$sum": "$records.payload_bytes"},
-                "service_s": {"$sum": "$records.service_s"},
-            }
-        }
-    )
+    added = {name: {"$sum": f"$sums.{name}"} for name in SUMS}
+    stages.append({"$group": {"_id": {**by, "bucket": "$sums.bucket"}, **added}})
     return stages
 
 
 def wanted(request: GetUsageRequest) -> dict[str, Any]:
-    """Return the conditions that *request* holds records to."""
+    """Return the conditions that *request* holds sums to."""
     conditions: dict[str, Any] = {}
     if request.client_id:
         conditions["client_id"] = request.client_id
@@ -155,13 +148,13 @@ _PERIODS_MS = {"hour": 3_600_000, "day": 86_400_000}
 
 
 def _began_ms(period_ms: int) -> dict[str, Any]:
-    return {"$subtract": ["$records.answered_at_ms", {"$mod": ["$records.answered_at_ms", period_ms]}]}
+    return {"$subtract": ["$sums.answered_at_ms", {"$mod": ["$sums.answered_at_ms", period_ms]}]}
 
 
 GROUP_VALUES: dict[str, Any] = {
-    "client": "$records.client_id",
-    "model": "$records.model_key",
-    "status": "$records.status",
+    "client": "$sums.client_id",
+    "model": "$sums.model_key",
+    "status": "$sums.status",
     **{name: _began_ms(period_ms) for name, period_ms in _PERIODS_MS.items()},
 }
-"""Where a record says what it is grouped by."""
+"""Where a sum says what it is grouped by."""

@@ -1,4 +1,4 @@
-"""Usage in MongoDB: records for a while, then sums of days, then nothing. What is rolled up is counted once."""
+"""Usage in MongoDB: sums of seconds for a while, then of days, then nothing. What is rolled up is counted once."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ class UsageBook:
 
 def _wholly_before(moment_ms: int) -> dict[str, Any]:
     later = {"$elemMatch": {"answered_at_ms": {"$gte": moment_ms}}}
-    return {"records.answered_at_ms": {"$lt": moment_ms}, "records": {"$not": later}}
+    return {"sums.answered_at_ms": {"$lt": moment_ms}, "sums": {"$not": later}}

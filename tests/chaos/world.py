@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pymongo
 import redis
@@ -76,10 +77,13 @@ class World:
                     yield from _executions(line)
 
     def counted(self) -> list[Counted]:
-        """Return the usage records in MongoDB."""
-        with pymongo.MongoClient[dict[str, list[dict[str, object]]]](self.mongo_url) as client:
-            batches = client["servoir"]["usage_batches"].find()
-            return [Counted(str(r["request_id"]), int(str(r["status"]))) for b in batches for r in b["records"]]
+        """Return what usage in MongoDB counts; the sums are held to it."""
+        with pymongo.MongoClient[dict[str, Any]](self.mongo_url) as client:
+            batches = list(client["servoir"]["usage_batches"].find())
+        lines = [line.split() for batch in batches for line in batch["answered"].splitlines()]
+        summed = sum(one["images"] for batch in batches for one in batch["sums"])
+        assert summed == len(lines), f"usage sums up {summed} images, and names {len(lines)}"
+        return [Counted(request_id, int(status)) for request_id, _, status in lines]
 
     def _start_mongod(self, folder: Path) -> str:
         """Start MongoDB and return its URL."""

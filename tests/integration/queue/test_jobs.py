@@ -89,8 +89,8 @@ def test_what_waits_is_cancelled_once_and_never_runs(
     busy.end()
     assert ask(client, b"after")[0].status == 200
     assert "cancelled" not in [one for batch in served.servicer.batches for one in batch]
-    wait_until(lambda: len(registry.records()) == 5, what="usage")
-    assert sorted(record.status for record in registry.records()) == [200, 200, 200, 409, 409]
+    wait_until(lambda: len(registry.counted()) == 5, what="usage")
+    assert sorted(one.status for one in registry.counted()) == [200, 200, 200, 409, 409]
     assert depth(redis_url) == 0
 
 
@@ -127,8 +127,8 @@ def test_jobs_cancelled_while_they_are_taken_either_ran_or_were_cancelled(
     ran = [one for batch in served.servicer.batches for one in batch]
     assert {job for job, state in states.items() if state == "done"} == refused
     assert sorted(ran) == sorted(str(jobs.index(job)) for job in refused)
-    wait_until(lambda: len(registry.records()) == 60, what="usage")
-    assert sorted({record.status for record in registry.records()}) in ([409], [200, 409], [200])
+    wait_until(lambda: len(registry.counted()) == 60, what="usage")
+    assert sorted({one.status for one in registry.counted()}) in ([409], [200, 409], [200])
 
 
 def test_a_job_is_its_clients_only(client: QueueClient, busy: Busy) -> None:
@@ -157,7 +157,7 @@ def test_one_idempotency_key_is_one_job(
     assert joined.result()[0].body == prediction_of(b"a")
     assert submit(client, b"a", idempotency_key="k") == job
     busy.end()
-    wait_until(lambda: len(registry.records()) == 3, what="usage of what ran")
+    wait_until(lambda: len(registry.counted()) == 3, what="usage of what ran")
 
 
 def test_a_job_under_the_key_of_a_request_has_its_answer(client: QueueClient, busy: Busy, redis_url: str) -> None:
@@ -264,7 +264,7 @@ time.sleep(600)
     wait_until(lambda: depth(url) == 0, what="an answer for each")
     bodies = [answer.body for job in jobs for answer in over(client, job).answers if answer]
     assert bodies == [prediction_of(b"%d" % number) for number in range(12)]
-    wait_until(lambda: len(registry.records()) == 12, what="a usage record for each")
+    wait_until(lambda: len(registry.counted()) == 12, what="usage of each")
 
     server.kill()
     with pytest.raises(Unavailable):

@@ -54,10 +54,10 @@ def test_a_paused_dispatcher_that_wakes_up_answers_nothing_twice(
     paused.resume()
 
     assert [answer.status for answer in answers] == [200] * 12
-    wait_until(lambda: len(registry.records()) >= 12, what="a usage record for each answer")
+    wait_until(lambda: len(registry.counted()) >= 12, what="usage of each answer")
     ask(client, b"after")
-    wait_until(lambda: len(registry.records()) >= 13, what="usage of the last")
-    assert len(registry.records()) == 13
+    wait_until(lambda: len(registry.counted()) >= 13, what="usage of the last")
+    assert len(registry.counted()) == 13
     slow.stop()
 
 
@@ -203,7 +203,7 @@ def test_accepted_requests_survive_a_killed_redis(
     server.start()
 
     wait_until(lambda: depth(url) == 0, what="an answer for each")
-    wait_until(lambda: len(registry.records()) == 20, what="a usage record for each")
+    wait_until(lambda: len(registry.counted()) == 20, what="usage of each")
     assert all(call.result()[0].status in (200, 503) for call in asked if call.error is None)
     assert ask(gateway, b"after")[0].status == 200
     gateway.close()

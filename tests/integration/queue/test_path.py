@@ -52,7 +52,7 @@ def test_many_requests_share_batches_and_leave_no_key(
     start_dispatcher()
     planned(redis_url)
     ask(client, b"first")
-    wait_until(lambda: len(registry.records()) == 1, what="the first usage record")
+    wait_until(lambda: len(registry.counted()) == 1, what="the first usage")
     connection = redis.Redis.from_url(redis_url)
     wait_until(lambda: not connection.keys("*usage*"), what="usage is through")
     before = set(connection.keys("*"))
@@ -62,7 +62,7 @@ def test_many_requests_share_batches_and_leave_no_key(
 
     assert [answer.body for answer in answers] == [prediction_of(b"%d" % number) for number in range(64)]
     assert len(served.servicer.batches) < 40
-    wait_until(lambda: len(registry.records()) == 65, what="a usage record for each answer")
+    wait_until(lambda: len(registry.counted()) == 65, what="usage of each answer")
     wait_until(lambda: set(connection.keys("*")) == before, what="the same keys as before")
     assert connection.hget(f"servoir:queue:{MODEL}:state", "bytes") == b"0"
 

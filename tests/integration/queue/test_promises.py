@@ -30,7 +30,7 @@ def test_a_request_that_nobody_answers_is_answered_at_its_deadline(
 
     assert answer.status == 504
     assert depth(redis_url) == 0
-    wait_until(lambda: [record.status for record in registry.records()] == [504], what="its usage")
+    wait_until(lambda: [one.status for one in registry.counted()] == [504], what="its usage")
 
 
 def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(
@@ -70,8 +70,8 @@ def test_an_answer_that_comes_late_is_a_504_and_counts_once(
     assert ask(client, b"x", timeout_s=0.3)[0].status == 504
 
     assert ask(client, b"y")[0].status == 200
-    wait_until(lambda: len(registry.records()) == 2, what="usage")
-    assert sorted(record.status for record in registry.records()) == [200, 504]
+    wait_until(lambda: len(registry.counted()) == 2, what="usage")
+    assert sorted(one.status for one in registry.counted()) == [200, 504]
     slow.stop()
 
 
@@ -253,7 +253,7 @@ def test_an_idempotency_key_gives_the_same_answer_without_running_again(
     assert {name for batch in served.servicer.batches for name in batch} == {"first", "other"}
     with pytest.raises(Conflict):
         ask(client, b"a", b"c", idempotency_key="k", client_id="c")
-    wait_until(lambda: len(registry.records()) == 4, what="usage of what ran")
+    wait_until(lambda: len(registry.counted()) == 4, what="usage of what ran")
 
 
 def test_an_idempotency_key_joins_a_request_that_runs(

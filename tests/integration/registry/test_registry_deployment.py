@@ -43,9 +43,9 @@ def start_node(tmp_path: Path) -> Iterator[StartMongod]:
 
 def usage(registry: RegistryClient, batch_id: str) -> bool:
     """Record one image, again and again until it is acknowledged, as a dispatcher does."""
-    record = pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1)
+    one = pb.UsageSum(model_key="acme-coco-1", status=200, answered_at_ms=1, images=1)
     try:
-        registry.record_usage(batch_id, [record])
+        registry.record_usage(pb.UsageBatch(batch_id=batch_id, sums=[one]))
     except Unavailable:
         return False
     return True

@@ -63,6 +63,11 @@ def run(**env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def usage(batch_id: str, *, images: int = 1, payload_bytes: int = 0) -> pb.UsageBatch:
+    one = pb.UsageSum(model_key="acme-coco-1", status=200, answered_at_ms=1, images=images, payload_bytes=payload_bytes)
+    return pb.UsageBatch(batch_id=batch_id, sums=[one])
+
+
 def live(stub: registry_pb2_grpc.RegistryStub) -> list[str]:
     """Return the instances that hold a lease now."""
     call = stub.WatchLeases(pb.WatchLeasesRequest(), timeout=10, wait_for_ready=True)
@@ -144,12 +149,12 @@ def test_it_logs_json_lines_and_shows_metrics(mongo_url: str, start_process: Sta
     server, address = start_process(mongo_url, SERVOIR_METRICS_PORT=str(port))
     registry = RegistryClient(address)
     registry.publish(modelinfo(), actor="ann")
-    registry.record_usage("batch", [pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1)] * 3)
+    registry.record_usage(usage("batch", images=3))
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         shown = answer.read().decode()
     registry.close()
     assert 'servoir_registry_models{status="published"} 1.0' in shown
-    assert "servoir_registry_usage_records_total 3.0" in shown
+    assert "servoir_registry_usage_images_total 3.0" in shown
     assert "servoir_registry_mongodb_up 1.0" in shown
     assert "servoir_registry_leases 0.0" in shown
     wait_until(lambda: '"model_published"' in server.log.read_text(), what="the log")
@@ -215,8 +220,7 @@ def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
     address = start_registry(url)
     registry, stub = RegistryClient(address), calls(address)
     registry.publish(modelinfo(), actor="ann")
-    usage = [pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1)]
-    registry.record_usage("before", usage)
+    registry.record_usage(usage("before"))
     assert not degraded(registry)
     server.kill()
     wait_until(lambda: degraded(registry), what="degraded")
@@ -227,7 +231,7 @@ def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
     assert registry.model("acme-coco-1") == modelinfo()
     for refused in (
         lambda: registry.publish(modelinfo("2"), actor="ann"),
-        lambda: registry.record_usage("meanwhile", usage),
+        lambda: registry.record_usage(usage("meanwhile")),
         lambda: registry.usage(),
         lambda: registry.history(),
     ):
@@ -240,8 +244,8 @@ def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
     server.start()
     wait_until(lambda: not degraded(registry), what="not degraded any more")
     assert registry.publish(modelinfo("2"), actor="ann").key == "acme-coco-2"
-    assert registry.record_usage("meanwhile", usage)
-    assert not registry.record_usage("before", usage)
+    assert registry.record_usage(usage("meanwhile"))
+    assert not registry.record_usage(usage("before"))
     assert registry.usage()[0].images == 2
     with pymongo.MongoClient[dict[str, str]](url) as client:
         wait_until(lambda: [it["_id"] for it in client.servoir.leases.find()] == ["meanwhile"])
@@ -275,9 +279,8 @@ def test_what_was_acknowledged_survives_that_mongod_is_killed(
 ):
     server, url = own_mongod
     with RegistryCloser(start_registry(url)) as registry:
-        usage = [pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1)]
         for number in range(50):
-            registry.record_usage(f"batch-{number}", usage)
+            registry.record_usage(usage(f"batch-{number}"))
         key = registry.publish(modelinfo(), actor="ann").key
         server.kill()
         server.start()
@@ -299,11 +302,11 @@ def test_a_mongod_that_hangs_is_away_and_its_leases_go_on(
         calls(address).Announce(lease())
         assert live(calls(address)) == ["one"]
         with pytest.raises(Unavailable), told():
-            registry.record_usage("batch", [])
+            registry.record_usage(usage("batch"))
         wait_until(lambda: degraded(registry))
         server.resume()
         wait_until(lambda: not degraded(registry))
-        registry.record_usage("batch", [])
+        registry.record_usage(usage("batch"))
 
 
 def test_usage_is_exact_though_registry_and_mongod_are_killed_while_it_is_sent(
@@ -316,8 +319,8 @@ def test_usage_is_exact_though_registry_and_mongod_are_killed_while_it_is_sent(
     def send_until_acknowledged(sender: int) -> None:
         with RegistryCloser(address) as registry:
             for number in range(sender, 400, 4):
-                record = pb.UsageRecord(model_key="acme-coco-1", status=200, answered_at_ms=1, payload_bytes=number)
-                wait_until(lambda batch=(str(number), [record] * 3): _records(registry, *batch), timeout_s=60)
+                batch = usage(str(number), images=3, payload_bytes=number)
+                wait_until(lambda batch=batch: _records(registry, batch), timeout_s=60)
                 acknowledged.append(number)
 
     with ThreadPoolExecutor(4) as pool:
@@ -331,12 +334,12 @@ def test_usage_is_exact_though_registry_and_mongod_are_killed_while_it_is_sent(
     with RegistryCloser(address) as registry:
         (total,) = registry.usage()
     assert total.images == 3 * 400
-    assert total.payload_bytes == 3 * sum(range(400))
+    assert total.payload_bytes == sum(range(400))
 
 
-def _records(registry: RegistryClient, batch_id: str, records: list[pb.UsageRecord]) -> bool:
+def _records(registry: RegistryClient, batch: pb.UsageBatch) -> bool:
     try:
-        registry.record_usage(batch_id, records)
+        registry.record_usage(batch)
     except Unavailable:
         return False
     return True

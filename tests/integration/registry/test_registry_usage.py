@@ -12,8 +12,8 @@ import pymongo
 import pytest
 
 from chassis.errors import BadRequest, Conflict
-from chassis.rpc.registry_pb2 import GetUsageRequest, UsageRecord
-from services.registry.client import AsyncRegistryClient, RegistryClient, percentile_s
+from chassis.rpc.registry_pb2 import GetUsageRequest, UsageBatch, UsageSum
+from services.registry.client import AsyncRegistryClient, RegistryClient, latency_bucket, percentile_s
 from services.registry.usage import PERCENTILE_ERROR, usage_pipeline
 from tests.integration.registry.conftest import lease, modelinfo
 from tests.parts import wait_until
@@ -23,9 +23,14 @@ DAY_MS = 24 * HOUR_MS
 START_MS = 1_700_000_000_000 // DAY_MS * DAY_MS
 
 
-def record(**fields: Any) -> UsageRecord:
+def used(**fields: Any) -> UsageSum:
     given = {"client_id": "ann", "model_key": "acme-coco-1", "status": 200, "answered_at_ms": START_MS}
-    return UsageRecord(**{**given, "payload_bytes": 1000, "wait_s": 0.01, "service_s": 0.02, **fields})
+    given |= {"images": 1, "requests": 1, "payload_bytes": 1000, "service_s": 0.02, "bucket": latency_bucket(0.03)}
+    return UsageSum(**{**given, **fields})
+
+
+def batch_of(batch_id: str, sums: list[UsageSum]) -> UsageBatch:
+    return UsageBatch(batch_id=batch_id, sums=sums, answered="request 0 200\n")
 
 
 def rows(registry: RegistryClient, by: str, **asked: Any) -> list[tuple[Any, ...]]:
@@ -33,8 +38,8 @@ def rows(registry: RegistryClient, by: str, **asked: Any) -> list[tuple[Any, ...
 
 
 def test_a_batch_that_is_sent_twice_counts_once(registry: RegistryClient):
-    assert registry.record_usage("batch", [record(), record()])
-    assert not registry.record_usage("batch", [record(), record()])
+    assert registry.record_usage(batch_of("batch", [used(), used()]))
+    assert not registry.record_usage(batch_of("batch", [used(), used()]))
     (total,) = registry.usage()
     assert (total.images, total.payload_bytes) == (2, 2000)
 
@@ -43,7 +48,7 @@ def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry:
     drawn = random.Random(1)
     batches = {
         f"batch-{number}": [
-            record(answered_at_ms=START_MS + drawn.randrange(DAY_MS), status=drawn.choice([200, 429, 504]))
+            used(answered_at_ms=START_MS + drawn.randrange(DAY_MS), status=drawn.choice([200, 429, 504]))
             for _ in range(drawn.randrange(1, 40))
         ]
         for number in range(40)
@@ -51,7 +56,7 @@ def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry:
     sends = [batch_id for batch_id in batches for _ in range(3)]
     drawn.shuffle(sends)
     with ThreadPoolExecutor(8) as pool:
-        stored = list(pool.map(lambda batch_id: registry.record_usage(batch_id, batches[batch_id]), sends))
+        stored = list(pool.map(lambda batch_id: registry.record_usage(batch_of(batch_id, batches[batch_id])), sends))
     assert sum(stored) == len(batches)
     everything = [it for batch in batches.values() for it in batch]
     (total,) = registry.usage()
@@ -63,15 +68,13 @@ def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry:
 
 
 def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryClient):
-    registry.record_usage(
-        "batch",
-        [
-            record(),
-            record(client_id="bob", answered_at_ms=START_MS + HOUR_MS - 1),
-            record(model_key="acme-lane-1", answered_at_ms=START_MS + HOUR_MS),
-            record(status=504, answered_at_ms=START_MS + DAY_MS),
-        ],
-    )
+    sums = [
+        used(),
+        used(client_id="bob", answered_at_ms=START_MS + HOUR_MS - 1),
+        used(model_key="acme-lane-1", answered_at_ms=START_MS + HOUR_MS),
+        used(status=504, answered_at_ms=START_MS + DAY_MS),
+    ]
+    registry.record_usage(batch_of("batch", sums))
     assert rows(registry, "client") == [("ann", 3), ("bob", 1)]
     assert rows(registry, "model") == [("acme-coco-1", 3), ("acme-lane-1", 1)]
     assert rows(registry, "status") == [("200", 3), ("504", 1)]
@@ -84,43 +87,45 @@ def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryC
 
 
 def test_usage_is_sifted_by_client_model_and_time_within_a_batch(registry: RegistryClient):
-    registry.record_usage(
-        "batch", [record(answered_at_ms=START_MS + at, client_id=who) for at in range(10) for who in ("ann", "bob")]
-    )
-    registry.record_usage("other", [record(model_key="acme-lane-1")])
+    sums = [used(answered_at_ms=START_MS + at, client_id=who) for at in range(10) for who in ("ann", "bob")]
+    registry.record_usage(batch_of("batch", sums))
+    registry.record_usage(batch_of("other", [used(model_key="acme-lane-1")]))
     (total,) = registry.usage(client_id="bob", model_key="acme-coco-1", from_ms=START_MS + 3, to_ms=START_MS + 7)
     assert total.images == 4
     assert registry.usage(client_id="eve") == []
     assert registry.usage(from_ms=START_MS + 10) == []
 
 
+def test_what_was_summed_is_kept_beside_the_sums(registry: RegistryClient, mongo_url: str):
+    registry.record_usage(UsageBatch(batch_id="batch", sums=[used(images=2)], answered="one 0 200\none 1 200\n"))
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+        assert client.servoir.usage_batches.find_one()["answered"] == "one 0 200\none 1 200\n"
+
+
 def test_requests_count_once_whatever_their_images(registry: RegistryClient):
-    registry.record_usage("batch", [record(image_index=index) for index in range(5)])
+    registry.record_usage(batch_of("batch", [used(requests=int(index == 0)) for index in range(5)]))
     (total,) = registry.usage()
     assert (total.requests, total.images) == (1, 5)
 
 
 def test_percentiles_come_from_the_histogram_within_their_error(registry: RegistryClient):
     latencies = sorted(random.Random(2).lognormvariate(-3, 1) for _ in range(500))
-    registry.record_usage("batch", [record(wait_s=it / 4, service_s=it * 3 / 4) for it in latencies])
+    registry.record_usage(
+        batch_of("batch", [used(service_s=it * 3 / 4, bucket=latency_bucket(it)) for it in latencies])
+    )
     (total,) = registry.usage()
     for share in (0.5, 0.95, 0.99):
         exact = latencies[int(share * len(latencies)) - 1]
         assert percentile_s(total.latency_histogram, share) == pytest.approx(exact, rel=PERCENTILE_ERROR)
 
 
-def test_an_empty_batch_is_stored_and_counts_nothing(registry: RegistryClient):
-    assert registry.record_usage("empty", [])
-    assert registry.usage() == []
-
-
 def test_bad_batches_and_questions_are_refused(registry: RegistryClient):
     with pytest.raises(BadRequest, match="batch_id: missing"):
-        registry.record_usage("", [record()])
-    with pytest.raises(BadRequest, match=r"records\[1\]\.service_s"):
-        registry.record_usage("batch", [record(), record(service_s=float("inf"))])
+        registry.record_usage(batch_of("", [used()]))
+    with pytest.raises(BadRequest, match=r"sums\[1\]\.service_s"):
+        registry.record_usage(batch_of("batch", [used(), used(service_s=float("inf"))]))
     with pytest.raises(BadRequest, match="cannot be stored"):
-        registry.record_usage("batch", [record(payload_bytes=2**64 - 1)])
+        registry.record_usage(batch_of("batch", [used(payload_bytes=2**64 - 1)]))
     with pytest.raises(BadRequest, match="cannot group by"):
         registry.usage(by="planet")
     assert registry.usage() == []
@@ -129,7 +134,7 @@ def test_bad_batches_and_questions_are_refused(registry: RegistryClient):
 def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, registry_address: str):
     async def record_twice() -> list[bool]:
         client = AsyncRegistryClient(registry_address)
-        stored = [await client.record_usage("batch", [record()]) for _ in range(2)]
+        stored = [await client.record_usage(batch_of("batch", [used()])) for _ in range(2)]
         await client.close()
         return stored
 
@@ -140,10 +145,10 @@ def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, regis
 @pytest.mark.parametrize(
     ("asked", "index"),
     [
-        ({"client_id": "client-7"}, "records.client_id_1_records.answered_at_ms_1"),
-        ({"model_key": "acme-m7-1"}, "records.model_key_1_records.answered_at_ms_1"),
-        ({"from_ms": START_MS + 70_000, "to_ms": START_MS + 80_000}, "records.answered_at_ms_1"),
-        ({"client_id": "client-7", "from_ms": START_MS}, "records.client_id_1_records.answered_at_ms_1"),
+        ({"client_id": "client-7"}, "sums.client_id_1_sums.answered_at_ms_1"),
+        ({"model_key": "acme-m7-1"}, "sums.model_key_1_sums.answered_at_ms_1"),
+        ({"from_ms": START_MS + 70_000, "to_ms": START_MS + 80_000}, "sums.answered_at_ms_1"),
+        ({"client_id": "client-7", "from_ms": START_MS}, "sums.client_id_1_sums.answered_at_ms_1"),
     ],
 )
 def test_a_question_about_some_usage_reads_no_more_batches_than_it_needs(
@@ -151,9 +156,9 @@ def test_a_question_about_some_usage_reads_no_more_batches_than_it_needs(
 ):
     for number in range(100):
         batch = [
-            record(client_id=f"client-{number}", model_key=f"acme-m{number}-1", answered_at_ms=START_MS + number * 1000)
+            used(client_id=f"client-{number}", model_key=f"acme-m{number}-1", answered_at_ms=START_MS + number * 1000)
         ]
-        registry.record_usage(f"batch-{number}", batch * 3)
+        registry.record_usage(batch_of(f"batch-{number}", batch * 3))
     with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
         explained = client.servoir.command(
             "explain",
@@ -179,7 +184,7 @@ def test_no_question_of_the_registry_scans_a_collection_that_grows(registry: Reg
         registry.set_default("bbox", "acme-coco-1", actor="ann")
         registry.history()
         registry.history("acme-coco-1")
-        registry.record_usage("batch", [record()])
+        registry.record_usage(batch_of("batch", [used()]))
         registry.usage(client_id="ann", by="hour")
         registry.usage(from_ms=1, by="model")
         client.servoir.command("profile", 0)
@@ -218,20 +223,25 @@ def _indexes(part: Any) -> set[str]:
     return own.union(*(_indexes(it) for it in plan.values()))
 
 
-def exact(**fields: Any) -> UsageRecord:
-    """Return a record whose seconds can be summed in any order."""
-    return record(**{"service_s": 0.25, **fields})
+def exact(**fields: Any) -> UsageSum:
+    """Return usage whose seconds can be summed in any order."""
+    return used(**{"service_s": 0.25, **fields})
 
 
 def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: RegistryClient, mongo_url: str):
     for number in range(5):
         moment = START_MS + number * HOUR_MS
         records = [
-            exact(answered_at_ms=moment, status=status, image_index=index) for index, status in enumerate((200, 422))
+            exact(answered_at_ms=moment, status=status, requests=int(index == 0))
+            for index, status in enumerate((200, 422))
         ]
-        registry.record_usage(f"old-{number}", [*records, exact(answered_at_ms=moment, client_id="bob", service_s=1.5)])
-    registry.record_usage("straddling", [exact(answered_at_ms=START_MS + DAY_MS + shift) for shift in (-1, 0)])
-    registry.record_usage("recent", [exact(answered_at_ms=START_MS + 2 * DAY_MS)])
+        registry.record_usage(
+            batch_of(f"old-{number}", [*records, exact(answered_at_ms=moment, client_id="bob", service_s=1.5)])
+        )
+    registry.record_usage(
+        batch_of("straddling", [exact(answered_at_ms=START_MS + DAY_MS + shift) for shift in (-1, 0)])
+    )
+    registry.record_usage(batch_of("recent", [exact(answered_at_ms=START_MS + 2 * DAY_MS)]))
     before = {by: registry.usage(by=by) for by in ("", "client", "model,status", "day,client")}
 
     for _ in range(2):
@@ -246,7 +256,7 @@ def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: Registr
 
 def test_usage_is_forgotten_after_a_time(registry: RegistryClient):
     for day in range(4):
-        registry.record_usage(f"day-{day}", [record(answered_at_ms=START_MS + day * DAY_MS)])
+        registry.record_usage(batch_of(f"day-{day}", [used(answered_at_ms=START_MS + day * DAY_MS)]))
     registry.roll_up_usage(days_before_ms=START_MS + 2 * DAY_MS, forget_before_ms=START_MS + DAY_MS)
 
     assert rows(registry, "day") == [("2023-11-15", 1), ("2023-11-16", 1), ("2023-11-17", 1)]
@@ -254,7 +264,7 @@ def test_usage_is_forgotten_after_a_time(registry: RegistryClient):
 
 def test_two_that_roll_up_at_once_count_everything_once(registry: RegistryClient):
     for number in range(300):
-        registry.record_usage(f"batch-{number}", [record(answered_at_ms=START_MS + number)])
+        registry.record_usage(batch_of(f"batch-{number}", [used(answered_at_ms=START_MS + number)]))
 
     def roll_up(_: int) -> None:
         with suppress(Conflict):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import BadRequest
-from chassis.rpc.registry_pb2 import GetUsageRequest, UsageBatch, UsageRecord
+from chassis.rpc.registry_pb2 import GetUsageRequest, UsageBatch, UsageSum
 from services.registry.usage import (
     BUCKETS,
     LATENCY_BOUNDS_S,
@@ -18,7 +18,7 @@ from services.registry.usage import (
     latency_bucket,
     parse_groups,
     percentile_s,
-    usage_document,
+    usage_documents,
     usage_pipeline,
     usage_rows,
 )
@@ -97,20 +97,26 @@ def test_only_what_is_asked_is_looked_for():
     assert "$match" not in usage_pipeline(GetUsageRequest(), [])[0]
     stages = usage_pipeline(GetUsageRequest(client_id="c", from_ms=5, to_ms=9), [])
     wanted = {"client_id": "c", "answered_at_ms": {"$gte": 5, "$lt": 9}}
-    assert stages[0] == {"$match": {"records": {"$elemMatch": wanted}}}
+    assert stages[0] == {"$match": {"sums": {"$elemMatch": wanted}}}
 
 
-def test_a_record_is_kept_with_the_bucket_of_its_whole_latency():
-    document = usage_document(UsageRecord(request_id="r", wait_s=0.1, service_s=0.2))
-    assert document["bucket"] == latency_bucket(0.30000000000000004)
-    assert set(document) == {field.name for field in UsageRecord.DESCRIPTOR.fields} | {"bucket"}
+def test_sums_are_kept_as_they_are():
+    one = UsageSum(model_key="m", status=200, answered_at_ms=1000, bucket=3, images=2, service_s=0.5)
+    [document] = usage_documents(UsageBatch(sums=[one]))
+    assert UsageSum(**document) == one
+    assert set(document) == {field.name for field in UsageSum.DESCRIPTOR.fields}
 
 
 def test_every_bad_field_of_a_batch_is_named():
-    records = [UsageRecord(model_key="m", status=200, answered_at_ms=1), UsageRecord(status=7, wait_s=float("nan"))]
+    good = UsageSum(model_key="m", status=200, answered_at_ms=1)
     with pytest.raises(BadRequest) as raised:
-        check_batch(UsageBatch(records=records))
-    for fault in ("batch_id", "records[1].model_key", "records[1].status", "records[1].answered_at_ms"):
-        assert f"{fault}: " in raised.value.detail
-    assert "records[1].wait_s: " in raised.value.detail
-    assert "records[0]" not in raised.value.detail
+        check_batch(UsageBatch(sums=[good, UsageSum(status=7, service_s=float("nan"), bucket=BUCKETS)]))
+    for field in ("model_key", "status", "answered_at_ms", "service_s", "bucket"):
+        assert f"sums[1].{field}: " in raised.value.detail
+    assert "batch_id: missing" in raised.value.detail
+    assert "sums[0]" not in raised.value.detail
+
+
+def test_a_batch_without_a_sum_is_none():
+    with pytest.raises(BadRequest, match="sums: none"):
+        check_batch(UsageBatch(batch_id="batch"))
