@@ -25,9 +25,9 @@ def command(
 ) -> list[str]:
     """Return the command of a server on 127.0.0.1:*port* that keeps its data in *folder* (which is there).
 
-    The append-only file is synced every second: no acknowledged write is lost when the process dies, at most a second
-    of them when the machine does. Pictures make it grow fast, so it is written anew seldom. *options* are lines of its
-    configuration, with ``_`` for ``-``.
+    The append-only file is synced every second: at most the writes of a second are lost when the machine dies, and none
+    when the process does, unless the disk is slow at that moment: Redis then puts them off for up to two. Pictures make
+    it grow fast, so it is written anew seldom. *options* are lines of its configuration, with ``_`` for ``-``.
     """
     line = [
         server or binary(),

@@ -15,9 +15,11 @@ from chassis import logs
 from services.queue.answers import Answer, read_reply
 from services.queue.broker import replies_key
 from services.queue.pipe import Pipe
+from services.queue.redis_clock import RedisClock
 
 log = logs.logger()
 _LISTEN_S = 0.25
+_ASK_TIME_S = 1.0
 _LOST_AFTER_S = 0.9
 _CALL_TIMEOUT_S = 5.0
 _MOST_AT_ONCE = 256
@@ -63,7 +65,8 @@ class Replies:
     """The list of one gateway process, and its listener.
 
     The listener's one call returns at least four times a second, answers or not: that is how it knows that Redis is
-    there. It keeps its connection over a pause, so that answers which Redis had handed out already are not lost.
+    there. It keeps its connection over a pause, so that answers which Redis had handed out already are not lost. Once a
+    second it asks for the time, for ``clock``.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -72,7 +75,9 @@ class Replies:
         self._waiting: dict[int, Waiting] = {}
         self._numbers = itertools.count(1)
         self._contact_s = time.monotonic()
+        self._time_asked_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        self.clock = RedisClock()
 
     def start(self) -> None:
         """Start listening, in the loop that runs."""
@@ -115,16 +120,23 @@ class Replies:
         failures = 0
         while True:
             try:
-                found = await self._redis.call("BLMPOP", _LISTEN_S, 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE)
+                await self._take_what_came()
+                failures = 0
             except RedisError as error:
                 failures += 1
                 if failures == 1:
                     log.warning("redis_lost", what="replies", reason=type(error).__name__)
                 await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.02 * 2**failures) * random.uniform(0.5, 1.0))
-                continue
-            failures, self._contact_s = 0, time.monotonic()
-            for frame in found[1] if found else ():
-                self._deliver(frame)
+
+    async def _take_what_came(self) -> None:
+        found = await self._redis.call("BLMPOP", _LISTEN_S, 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE)
+        self._contact_s = time.monotonic()
+        for frame in found[1] if found else ():
+            self._deliver(frame)
+        if self._contact_s - self._time_asked_s > _ASK_TIME_S:
+            self._time_asked_s = self._contact_s
+            seconds, microseconds = await self._redis.call("TIME")
+            self.clock.learn(int(seconds) + int(microseconds) / 1e6, time.monotonic())
 
     def _deliver(self, frame: bytes) -> None:
         number, index, answer = read_reply(frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from chassis.errors import BadRequest, Conflict, ServoirError, TooBusy, Unavailable
+from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError, TooBusy, Unavailable
 from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta
@@ -81,8 +82,9 @@ class AsyncQueueClient:
         among the clients of its class. A *claim* is held to its quota, and told what is left of it.
 
         Raises, where nothing was accepted, TooBusy (a queue is full, the quota is used up, or the deadline could not be
-        met), Unavailable (no model server, or Redis is away), Conflict (the idempotency key came with another request
-        before). Also raises Unavailable where Redis went away before any answer came: whether it runs is unknown then.
+        met), Unavailable (no model server, or Redis is away), DeadlineExceeded (it passed on the way to Redis), or
+        Conflict (the idempotency key came with another request before). Also raises Unavailable where Redis went away
+        before any answer came: whether it runs is unknown then.
         """
         self._check(priority, weight)
         if not payloads:
@@ -184,8 +186,11 @@ class AsyncQueueClient:
                 "max_items": plan.max_items,
                 "max_bytes": plan.max_bytes,
                 "left_ms": round(left_s * 1000),
+                "by_ms": math.floor((self._replies.clock.at_s(deadline_s) or 0.0) * 1000),
             }
             reply: list[Any] = await self._run(broker.enqueue(meta.model, {**args, **limits}, items))
+            if reply[0] == b"late":
+                raise DeadlineExceeded("the deadline passed on the way into the queue")
             if reply[0] == b"refused":
                 reason, ahead = reply[1].decode(), reply[2]
                 if reason == "deadline":

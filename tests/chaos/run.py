@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.chaos.checker import violations
+from tests.chaos.checker import meanwhile, violations
 from tests.chaos.history import History
 from tests.chaos.load import Load, predict_url
 from tests.chaos.nemesis import blows, strike
@@ -93,7 +93,10 @@ def main() -> int:
         history = run(Path(folder), subject, seed=arguments.seed, faults=arguments.faults, clients=arguments.clients)
     found = violations(history)
     print(history.summary())
-    print("\n".join(found[:50]) or "no violation")
+    for violation in found[:50]:
+        print(f"{violation} ({meanwhile(history, violation)})")
+    if not found:
+        print("no violation")
     return bool(found)
 
 

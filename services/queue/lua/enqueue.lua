@@ -1,12 +1,15 @@
 -- Accept the payloads of one request, all or none, or say why not.
--- A: priority client weight left_ms to request version max_ahead max_items max_bytes bytes idem print window_ms quota,
---   and of a job (to is its key then): job about keep_ms.
+-- A: priority client weight left_ms by_ms to request version max_ahead max_items max_bytes bytes idem print window_ms
+--   quota, and of a job (to is its key then): job about keep_ms.
+-- The deadline is by_ms, by our clock as its sender knows it (0: not yet), and at the latest left_ms from now.
 -- ARGV[2..]: the meta and the payload of each item in turn.
 -- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key,
--- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'};
+-- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'}; {'late'};
 -- {'over quota', limit, wait_ms, left}; {'same job', job, left} where the same was submitted under the key before.
 
 local count = (#ARGV - 1) / 2
+local deadline = NOW + A.left_ms
+if A.by_ms > 0 then deadline = math.min(deadline, A.by_ms) end
 local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
 
 local function refused(reason, ahead)
@@ -49,12 +52,13 @@ if new > 0 then
   if redis.call('XLEN', K.requests) + new > A.max_items then return refused('count', ahead) end
   if tonumber(state[2] or 0) + A.bytes > A.max_bytes then return refused('bytes', ahead) end
   if ahead + new - 1 > A.max_ahead then return refused('deadline', ahead) end
+  if deadline <= NOW then return {'late'} end
 end
 
 if A.job then
   redis.call('HSET', A.to, 'client', A.client, 'model', A.model, 'about', A.about, 'count', count, 'left', count,
              'created', NOW, 'keep_ms', A.keep_ms)
-  redis.call('PEXPIRE', A.to, math.max(0, A.left_ms) + A.keep_ms)
+  redis.call('PEXPIRE', A.to, math.max(0, deadline - NOW) + A.keep_ms)
   if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'job', A.job) end
 end
 
@@ -74,7 +78,7 @@ for index = 0, count - 1 do
   else
     local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'payload', payload)
     redis.call('ZADD', K['order_' .. A.priority], start, id)
-    redis.call('ZADD', K.deadlines, NOW + A.left_ms, id)
+    redis.call('ZADD', K.deadlines, deadline, id)
     redis.call('HINCRBY', K.state, 'bytes', #payload)
     if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'running:' .. index, id) end
     if A.job then redis.call('HSET', A.to, 'item:' .. index, id) end

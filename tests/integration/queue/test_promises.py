@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from chassis.errors import Conflict, TooBusy
+from chassis.errors import Conflict, DeadlineExceeded, TooBusy, Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
@@ -31,6 +31,42 @@ def test_a_request_that_nobody_answers_is_answered_at_its_deadline(
     assert answer.status == 504
     assert depth(redis_url) == 0
     wait_until(lambda: [one.status for one in registry.counted()] == [504], what="its usage")
+
+
+def test_a_request_that_lay_before_a_paused_redis_until_its_deadline_never_runs(
+    tmp_path: Path, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server, url = start_redis(tmp_path)
+    quick = FakeModelServer(HashServicer())
+    registry.lease(lease("quick", quick.address))
+    start_dispatcher(url)
+    planned(url)
+    gateway = QueueClient(url)
+    gateway.start()
+    wait_until(lambda: gateway.asynchronous._replies.clock.at_s(0.0) is not None, what="Redis's time")
+    assert ask(gateway, b"before", request_id="before")[0].status == 200
+
+    server.pause()
+    late = Asking(lambda: ask(gateway, b"late", request_id="late", timeout_s=0.5))
+    time.sleep(1.0)
+    server.resume()
+    wait_until(lambda: late.done, what="its end")
+
+    with pytest.raises((DeadlineExceeded, Unavailable)):
+        late.result()
+    wait_until(lambda: _answered(gateway), what="an answer after it")
+    assert [ids for ids in quick.servicer.batches if "late" in ids] == []
+    assert depth(url) == 0
+    gateway.close()
+    server.stop()
+    quick.stop()
+
+
+def _answered(gateway: QueueClient) -> bool:
+    try:
+        return ask(gateway, b"after", request_id="after")[0].status == 200
+    except Unavailable:
+        return False
 
 
 def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(

@@ -58,6 +58,7 @@ def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: 
         "max_items": 1000,
         "max_bytes": 10**6,
         "left_ms": round(left_s * 1000),
+        "by_ms": 0,
     }
     reply = run(connection, broker.enqueue(MODEL, args, [(meta, b"payload")]))
     assert reply[0] == b"accepted", reply

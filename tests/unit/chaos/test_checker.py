@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.checker import violations
+from tests.chaos.checker import meanwhile, violations
 from tests.chaos.history import Answered, Counted, Executed, Fault, History, Sent
 
 
@@ -85,6 +85,28 @@ def test_an_answer_counted_as_another_is_caught(history: History) -> None:
     history.counted[0] = Counted("r-1", 504)
 
     assert violations(history) == ["r-1: answered 200, counted 504"]
+
+
+@pytest.mark.parametrize(("answered_at", "forgiven"), [(47.9, False), (48.1, True), (50.0, True), (50.2, False)])
+def test_what_was_answered_right_before_redis_was_killed_may_count_as_late(
+    history: History, answered_at: float, forgiven: bool
+) -> None:
+    for event in (
+        Sent("r-4", "dd", at=answered_at - 0.5, timeout_s=2.0),
+        Executed("r-4", at=answered_at - 0.2),
+        Answered("r-4", 200, at=answered_at, digest="dd"),
+        Counted("r-4", 504),
+    ):
+        history.add(event)
+
+    assert violations(history) == ([] if forgiven else ["r-4: answered 200, counted 504"])
+
+
+def test_a_violation_is_told_with_what_was_broken_meanwhile(history: History) -> None:
+    told = meanwhile(history, "r-2: status 503 while nothing was broken")
+
+    assert told == "timeout 2 s; kill redis -0.50 to +0.50 s"
+    assert meanwhile(history, "left in Redis: stream") == ""
 
 
 def test_a_key_left_behind_is_caught(history: History) -> None:
