@@ -13,7 +13,7 @@ import threading
 import time
 from typing import BinaryIO
 
-_WAIT_S = 0.1
+_WAIT_S = 0.25
 _MOST_BYTES = 64 * 1024
 
 

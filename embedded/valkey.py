@@ -47,6 +47,8 @@ def command(
         "512mb",
         "--maxmemory-policy",
         "noeviction",
+        "--latency-tracking",  # a histogram for each command, which nobody looks at
+        "no",
         "--daemonize",
         "no",
     ]

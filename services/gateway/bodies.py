@@ -15,10 +15,11 @@ Receive = Callable[[], Awaitable[Any]]
 
 
 async def read_body(
-    receive: Receive, environ: Mapping[str, Any], *, max_bytes: int, timeout_s: float
+    receive: Receive, environ: Mapping[str, Any], *, max_bytes: int, timeout_s: float, whole: bool = False
 ) -> bytes | bytearray:
     """Return the whole body; TooLarge as soon as it goes over *max_bytes*, 408 when it takes too long.
 
+    One that has arrived *whole* already is not waited for.
     BadRequest for a body that ends before its Content-Length, UnsupportedMedia for a compressed one: nothing is
     ever unpacked here, so nothing can swell.
     """
@@ -29,6 +30,8 @@ async def read_body(
         raise UnsupportedMedia("send the body as it is, without Content-Encoding")
     if length is not None and int(length) > max_bytes:
         raise TooLarge(f"the body has {length} bytes; {max_bytes} is the limit")
+    if whole:
+        return await _read(receive, max_bytes)
     try:
         async with asyncio.timeout(timeout_s):
             return await _read(receive, max_bytes)

@@ -67,7 +67,11 @@ class Front:
             if route:
                 exchange.caller = api_keys.identify(environ, route.endpoint, self._gateway)
             exchange.body = await read_body(
-                receive, environ, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s
+                receive,
+                environ,
+                max_bytes=settings.max_upload_bytes,
+                timeout_s=settings.upload_timeout_s,
+                whole=scope.get("whole", False),
             )
             if not route:
                 await self._flask(scope, _whole(exchange.body), send)  # type: ignore[arg-type]

@@ -223,6 +223,7 @@ class Connection(asyncio.Protocol):
         self._task = self.loop.create_task(self._answer(self._requests[0]))
 
     async def _answer(self, request: Request) -> None:
+        request.scope["whole"] = request.whole
         try:
             await self._home.asgi(request.scope, request.receive, request.send)
         except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from chassis.settings import Bytes, setting
@@ -85,7 +86,7 @@ class Settings:
         host, _, port = self.gateway_address.rpartition(":")
         return host.strip("[]"), int(port)
 
-    @property
+    @cached_property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the gateway directly."""
         return _is_loopback(self.bind[0])

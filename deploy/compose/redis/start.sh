@@ -14,5 +14,6 @@ appendfsync everysec
 auto-aof-rewrite-min-size 512mb
 maxmemory ${REDIS_MAXMEMORY}
 maxmemory-policy noeviction
+latency-tracking no
 CONFIGURATION
 exec redis-server /tmp/redis.conf
