@@ -47,7 +47,7 @@ async def predict(queue: AsyncQueueClient, images: Sequence[Upload], call: Call)
 async def _answers(queue: AsyncQueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
     _check_time(call)
     return await queue.predict(
-        [bytes(image.content) for image in images],
+        [image.content for image in images],
         model_key=call.model.key,
         task=call.task,
         request_id=call.request_id,
@@ -66,7 +66,7 @@ def submit(queue: QueueClient, images: Sequence[Upload], call: Call, *, about: b
     """Return the job that is to hold the answers of *images*, and *about*, for *keep_s* after the last one."""
     _check_time(call)
     return queue.submit(
-        [bytes(image.content) for image in images],
+        [image.content for image in images],
         about=about,
         keep_s=keep_s,
         model_key=call.model.key,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from services.queue.answers import Answer
 from services.queue.asynchronous import AsyncJob, AsyncJobs
 from services.queue.connections import connect
-from services.queue.requests import AsyncQueueClient
+from services.queue.requests import AsyncQueueClient, Payload
 
 _CONNECTIONS = 4
 Result = TypeVar("Result")
@@ -54,11 +54,11 @@ class QueueClient:
         """Whether the queue can be reached."""
         return self.asynchronous.ready()
 
-    def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
+    def predict(self, payloads: Sequence[Payload], **how: Any) -> list[Answer]:
         """Return one answer for each payload, in order."""
         return self._wait(self.asynchronous.predict(payloads, **how))
 
-    def submit(self, payloads: Sequence[bytes], **how: Any) -> str:
+    def submit(self, payloads: Sequence[Payload], **how: Any) -> str:
         """Return the id of a job that holds one answer for each payload, as they come."""
         return self._wait(self.asynchronous.submit(payloads, **how))
 

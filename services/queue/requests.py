@@ -30,6 +30,7 @@ _IDEMPOTENCY_WINDOW_S = 24 * 3600.0
 _LAST_ANSWERS_S = 0.5
 _PLANS_TO_TRY = 5
 _AWAY = "the queue is away"
+Payload = bytes | memoryview
 
 
 class AsyncQueueClient:
@@ -64,7 +65,7 @@ class AsyncQueueClient:
 
     async def predict(
         self,
-        payloads: Sequence[bytes],
+        payloads: Sequence[Payload],
         *,
         model_key: str,
         task: str,
@@ -89,6 +90,8 @@ class AsyncQueueClient:
         self._check(priority, weight)
         if not payloads:
             return []
+        if not idempotency_key:
+            self._refuse_again(Who(model_key, priority, client_id), timeout_s)
         deadline_s = time.monotonic() + timeout_s
         waiting = self._replies.expect(len(payloads))
         about = Meta(
@@ -112,7 +115,7 @@ class AsyncQueueClient:
 
     async def submit(
         self,
-        payloads: Sequence[bytes],
+        payloads: Sequence[Payload],
         *,
         about: bytes,
         keep_s: float,
@@ -132,6 +135,8 @@ class AsyncQueueClient:
         under the same idempotency key are the same job. The rest is as in ``predict``, which raises the same.
         """
         self._check(priority, weight)
+        if not idempotency_key:
+            self._refuse_again(Who(model_key, priority, client_id), timeout_s)
         job = uuid.uuid4().hex
         meta = Meta(
             request_id=request_id,
@@ -178,8 +183,6 @@ class AsyncQueueClient:
             plan = self._plans.get(meta.model, NO_PLAN)
             left_s = deadline_s - time.monotonic()
             allowed = admission.max_ahead(plan, left_s)
-            if not meta.idem and (held := self._refusals.again(who, plan.version, allowed, time.monotonic())):
-                raise _refusal(plan, "deadline", held.ahead, allowed)
             limits = {
                 "version": plan.version,
                 "max_ahead": allowed,
@@ -221,6 +224,13 @@ class AsyncQueueClient:
             **job,
         }
         return {**args, "quota": claim.quota} if claim else args
+
+    def _refuse_again(self, who: Who, left_s: float) -> None:
+        """Raise TooBusy where Redis said so a moment ago, and cannot say anything else yet."""
+        plan = self._plans.get(who.model, NO_PLAN)
+        allowed = admission.max_ahead(plan, left_s)
+        if held := self._refusals.again(who, plan.version, allowed, time.monotonic()):
+            raise _refusal(plan, "deadline", held.ahead, allowed)
 
     def _hold(self, who: Who, plan: Plan, ahead: int, allowed: int) -> None:
         """Refuse the same without asking, for a moment; then tell Redis how often that was."""
@@ -297,8 +307,8 @@ def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[An
     return [answer or missing for answer in waiting.answers]
 
 
-def _items(about: Meta, payloads: Sequence[bytes]) -> list[tuple[Meta, bytes]]:
-    return [(replace(about, index=place, size=len(payload)), payload) for place, payload in enumerate(payloads)]
+def _items(about: Meta, payloads: Sequence[Payload]) -> list[tuple[Meta, bytes]]:
+    return [(replace(about, index=place, size=len(payload)), bytes(payload)) for place, payload in enumerate(payloads)]
 
 
 def _idem(client_id: str, idempotency_key: str) -> str:
