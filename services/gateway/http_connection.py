@@ -24,6 +24,7 @@ _MOST_TARGET_BYTES = 4096
 _MOST_FIELDS = 64
 _MOST_HEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _TCP_INFO_BYTES, _LAST_DATA_RECEIVED_MS = 56, slice(52, 56)  # Linux: struct tcp_info, tcpi_last_data_recv
 
 
@@ -47,6 +48,14 @@ class _BadHead(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(HTTPStatus(status).phrase)
         self.status = status
+
+
+class _Body:
+    """What is told of a body that *connection* is in the middle of."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
 
 
 class Connection(asyncio.Protocol):
@@ -81,14 +90,28 @@ class Connection(asyncio.Protocol):
         if self._in_head:
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
             if self._in_head and self._head_bytes > _MOST_HEAD_BYTES:
                 raise _BadHead(431)
-        except httptools.HttpParserUpgrade:  # to nothing that is spoken here; the request itself is answered
-            self._ends = True
         except (httptools.HttpParserError, _BadHead) as error:
             self._malformed(error)
         self.flow()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+
+    def _stay(self, rest: bytes) -> None:
+        """Answer one who would speak another protocol (Java's client asks for h2c with its first request) in this one.
+
+        Its parser has stopped before the body; another one reads on, which is told of the body alone.
+        """
+        self._requests[-1].keep = False
+        framing = [b"%b: %b\r\n" % field for field in self._fields if field[0] in _FRAMING]
+        self._parser = httptools.HttpRequestParser(_Body(self))
+        self._parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"\r\n", rest]))
 
     def eof_received(self) -> bool:
         """Answer what is here of one who sends no more."""
@@ -156,9 +179,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
-        request = self._requests[-1]
-        request.end()
-        self._ends = self._ends or not request.keep
+        if not self._parser.should_upgrade():
+            request = self._requests[-1]
+            request.end()
+            self._ends = self._ends or not request.keep
 
     def _scope(self) -> Message:
         target, _, query = self._target.partition(b"?")

@@ -285,9 +285,25 @@ def test_what_follows_the_last_request_is_no_request(home: Home, line: socket.so
 
 
 def test_an_upgrade_to_what_is_not_spoken_is_answered_as_it_is(line: socket.socket) -> None:
-    line.sendall(b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n")
+    line.sendall(post(b"as it is", b"/echo", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c"))
+
+    assert answer(line)[2] == b"as it is"
+    assert ended(line)
+
+
+def test_so_is_one_whose_body_comes_later_and_in_chunks(line: socket.socket) -> None:
+    line.sendall(HEAD + b"Transfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n3\r\nabc")
+    time.sleep(0.1)
+    line.sendall(b"\r\n2\r\nde\r\n0\r\n\r\n")
+
+    assert answer(line)[2] == b"abcde"
+
+
+def test_so_is_one_without_a_body(line: socket.socket) -> None:
+    line.sendall(b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 
     assert answer(line)[0] == 200
+    assert ended(line)
 
 
 def test_an_answer_of_unknown_length_comes_in_chunks_and_waits_for_its_reader(home: Home, line: socket.socket) -> None:
