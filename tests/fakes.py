@@ -53,6 +53,8 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
     ) -> None:
         self.model_key, self.delay_s, self.item_delay_s = model_key, delay_s, item_delay_s
         self.batches: list[list[str]] = []
+        self.deadlines_s: list[float] = []
+        """By this process's ``time.perf_counter``; 0.0 for those that were not told so."""
         self.late_items = 0
         self.obeys = True
         self._journal = journal.open("a", buffering=1) if journal else None
@@ -67,10 +69,12 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
                 self._obey(bytes(item.payload))
             time.sleep(self.delay_s + self.item_delay_s * len(request.items))
         timings = pb.Timings(wait_s=wait_s, infer_s=self.delay_s, total_s=time.monotonic() - arrived_s)
-        return pb.PredictResponse(outcomes=[self._outcome(item) for item in request.items], timings=timings)
+        outcomes = [self._outcome(item) for item in request.items]
+        return pb.PredictResponse(outcomes=outcomes, timings=timings, clock_s=time.perf_counter())
 
     def _note(self, request: pb.PredictRequest, wait_s: float) -> None:
         self.batches.append([item.request_id for item in request.items])
+        self.deadlines_s += [item.by_s for item in request.items]
         for item in request.items:
             self.late_items += item.time_left_s <= wait_s
             if self._journal:
@@ -94,7 +98,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         return pb.Outcome(id=item.id, prediction=prediction_of(item.payload), timings=pb.Timings(decode_s=0.001))
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.Description:  # noqa: N802
-        return pb.Description(model_key=self.model_key, engine="hash", tasks=["bbox"])
+        return pb.Description(model_key=self.model_key, engine="hash", tasks=["bbox"], clock_s=time.perf_counter())
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:  # noqa: N802
         return pb.DrainResponse()

@@ -7,38 +7,40 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model_key", "items", "sender", "sent_at_s")
+    __slots__ = ("model_key", "items", "instance_id")
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
-    SENDER_FIELD_NUMBER: _ClassVar[int]
-    SENT_AT_S_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     model_key: str
     items: _containers.RepeatedCompositeFieldContainer[Item]
-    sender: str
-    sent_at_s: float
-    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., sender: _Optional[str] = ..., sent_at_s: _Optional[float] = ...) -> None: ...
+    instance_id: str
+    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., instance_id: _Optional[str] = ...) -> None: ...
 
 class Item(_message.Message):
-    __slots__ = ("id", "request_id", "task", "payload", "time_left_s")
+    __slots__ = ("id", "request_id", "task", "payload", "time_left_s", "by_s")
     ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     TIME_LEFT_S_FIELD_NUMBER: _ClassVar[int]
+    BY_S_FIELD_NUMBER: _ClassVar[int]
     id: str
     request_id: str
     task: str
     payload: bytes
     time_left_s: float
-    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., task: _Optional[str] = ..., payload: _Optional[bytes] = ..., time_left_s: _Optional[float] = ...) -> None: ...
+    by_s: float
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., task: _Optional[str] = ..., payload: _Optional[bytes] = ..., time_left_s: _Optional[float] = ..., by_s: _Optional[float] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
-    __slots__ = ("outcomes", "timings")
+    __slots__ = ("outcomes", "timings", "clock_s")
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_S_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
     timings: Timings
-    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    clock_s: float
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., clock_s: _Optional[float] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("id", "prediction", "problem", "timings")
@@ -91,7 +93,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("model_key", "instance_id", "engine", "tasks", "capacity", "resident_bytes", "device_bytes", "memory_cap_bytes")
+    __slots__ = ("model_key", "instance_id", "engine", "tasks", "capacity", "resident_bytes", "device_bytes", "memory_cap_bytes", "clock_s")
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +102,7 @@ class Description(_message.Message):
     RESIDENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEVICE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_CAP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_S_FIELD_NUMBER: _ClassVar[int]
     model_key: str
     instance_id: str
     engine: str
@@ -108,7 +111,8 @@ class Description(_message.Message):
     resident_bytes: int
     device_bytes: int
     memory_cap_bytes: int
-    def __init__(self, model_key: _Optional[str] = ..., instance_id: _Optional[str] = ..., engine: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., resident_bytes: _Optional[int] = ..., device_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ...) -> None: ...
+    clock_s: float
+    def __init__(self, model_key: _Optional[str] = ..., instance_id: _Optional[str] = ..., engine: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., resident_bytes: _Optional[int] = ..., device_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., clock_s: _Optional[float] = ...) -> None: ...
 
 class Capacity(_message.Message):
     __slots__ = ("max_batch_size", "best_batch_size", "concurrency", "service_times")

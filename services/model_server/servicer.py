@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 import grpc
@@ -12,7 +11,6 @@ from chassis import logs
 from chassis.errors import BadRequest, DeadlineExceeded, ServoirError
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
-from services.model_server.delays import Delays
 from services.model_server.memory import resident_bytes
 from services.model_server.metrics import count_batch
 from services.model_server.pipeline import Done, Work
@@ -26,17 +24,16 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._delays = Delays()
 
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
             self._check(request, loaded)
-            sent = arrived - self._delays.delay_s(request.sender, request.sent_at_s, time.time())
-            works = [_work(item, sent) for item in request.items]
+            ours = request.instance_id == self._replica.instance_id
+            works = [_work(item, arrived, item.by_s if ours else 0.0) for item in request.items]
             done = loaded.pipeline.run(works, wanted=context.is_active)
-            response = _response(request.items, done, loaded.pipeline.clock() - arrived)
+            response = _response(request.items, done, arrived, loaded.pipeline.clock())
         count_batch(done)
         self._tell(request.items, done, response.timings)
         return response
@@ -59,6 +56,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             resident_bytes=resident_bytes(),
             device_bytes=loaded.engine.device_bytes(),
             memory_cap_bytes=self._replica.memory.cap_bytes,
+            clock_s=loaded.pipeline.clock(),
         )
 
     def _check(self, request: pb.PredictRequest, loaded: Loaded) -> None:
@@ -88,18 +86,18 @@ def _was_late(came: Done) -> bool:
     return isinstance(came.answer, DeadlineExceeded)
 
 
-def _work(item: pb.Item, sent: float) -> Work:
-    """Return *item*, sent at *sent* by our clock, as the pipeline takes it.
+def _work(item: pb.Item, arrived: float, by_s: float) -> Work:
+    """Return *item*, read at *arrived*, as the pipeline takes it; *by_s* is its deadline by our clock, where known.
 
-    A ``time_left_s`` of 0 was not set, and NaN is no time at all.
+    Times of 0 were not set, and NaN is no time at all.
     """
     left = item.time_left_s
-    if math.isnan(left):
+    if math.isnan(left) or math.isnan(by_s):
         return Work(item.payload, item.task, -math.inf)
-    return Work(item.payload, item.task, sent + left if left else math.inf)
+    return Work(item.payload, item.task, min(arrived + left if left else math.inf, by_s or math.inf))
 
 
-def _response(items: Sequence[pb.Item], done: Sequence[Done], total_s: float) -> pb.PredictResponse:
+def _response(items: Sequence[pb.Item], done: Sequence[Done], arrived: float, ended: float) -> pb.PredictResponse:
     return pb.PredictResponse(
         outcomes=[_outcome(item, came) for item, came in zip(items, done, strict=True)],
         timings=pb.Timings(
@@ -107,8 +105,9 @@ def _response(items: Sequence[pb.Item], done: Sequence[Done], total_s: float) ->
             wait_s=sum(came.wait_s / came.shared for came in done),
             infer_s=sum(came.infer_s / came.shared for came in done),
             postprocess_s=sum(came.postprocess_s for came in done),
-            total_s=total_s,
+            total_s=ended - arrived,
         ),
+        clock_s=ended,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 from chassis import logs
 from chassis.errors import DeadlineExceeded, ServoirError
@@ -17,7 +16,6 @@ from services.queue.replica import Replica
 
 log = logs.logger()
 _GRACE_S = 0.05
-_SENDER = uuid.uuid4().hex
 _LEAST_S = 0.0001  # on the wire 0 means that there is no deadline
 _PATIENCE = 3.0
 _PATIENCE_S = 0.25
@@ -63,6 +61,7 @@ class Batch:
         size = len(sent)
         timeout_s = min(max(self._left_s(item) for item in sent) + _GRACE_S, self.replica.stall_s(size))
         try:
+            await self.replica.meet()
             response = await self.replica.client.predict(self._request(sent), timeout_s)
         except (Refused, NotReached) as error:
             self.replica.failed()
@@ -80,6 +79,7 @@ class Batch:
         elapsed_s = time.monotonic() - started_s
         service_s = max(0.0, elapsed_s - response.timings.wait_s)
         timings = response.timings
+        self.replica.clock.learn(response.clock_s, time.monotonic())
         self.replica.succeeded(
             size, service_s, infer_s=timings.infer_s, handover_s=elapsed_s - timings.total_s if timings.total_s else 0.0
         )
@@ -97,8 +97,7 @@ class Batch:
     def _request(self, sent: list[Item]) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
-            sender=_SENDER,
-            sent_at_s=time.time(),
+            instance_id=self.replica.instance_id,
             items=[
                 pb.Item(
                     id=item.id,
@@ -106,6 +105,7 @@ class Batch:
                     task=item.meta.task,
                     payload=item.payload,
                     time_left_s=max(_LEAST_S, self._left_s(item)),
+                    by_s=self.replica.clock.at_s(self._claimed_at_s + item.left_s),
                 )
                 for item in sent
             ],

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
-from services.model_server.client import ModelServerClient
+from services.model_server.client import ModelServerClient, NotReached
 from services.queue.breaker import Breaker
+from services.queue.far_clock import FarClock
 from services.queue.latency import Latency
 from services.queue.plan import ReplicaPlan
 from services.queue.routing import Load, free_in_s
@@ -30,6 +31,7 @@ class Replica:
         self.client = ModelServerClient(lease.address)
         self.latency = Latency({time.batch_size: time.seconds for time in lease.capacity.service_times})
         self.breaker = Breaker()
+        self.clock = FarClock()
         self.alone = False
         """Whether a suspect is at it, which nothing else may share."""
         self.probing = False
@@ -113,6 +115,19 @@ class Replica:
     def failed(self) -> None:
         """Leave it out until a probe succeeds."""
         self.breaker.failed(time.monotonic(), random.random())
+
+    async def meet(self) -> None:
+        """Learn the server's clock, unless it is known; raises NotReached.
+
+        Even the first batch may lie in the server's socket while it stands still, and must not run too late then.
+        """
+        if self.clock.at_s(0.0) is not None:
+            return
+        try:
+            description = await self.client.describe()
+        except ServoirError as error:
+            raise NotReached(error.detail) from error
+        self.clock.learn(description.clock_s, time.monotonic())
 
     async def probe(self) -> None:
         """Ask whether it lives; put it into use again if it does."""

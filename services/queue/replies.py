@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from chassis import logs
 from services.queue.answers import Answer, read_reply
 from services.queue.broker import replies_key
+from services.queue.far_clock import FarClock
 from services.queue.pipe import Pipe
-from services.queue.redis_clock import RedisClock
 
 log = logs.logger()
 _LISTEN_S = 0.25
@@ -77,7 +77,7 @@ class Replies:
         self._contact_s = time.monotonic()
         self._time_asked_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
-        self.clock = RedisClock()
+        self.clock = FarClock()
 
     def start(self) -> None:
         """Start listening, in the loop that runs."""

@@ -24,6 +24,7 @@ items = st.builds(
     task=st.sampled_from(["bbox", "tensor", "", "\x00"]) | st.text(max_size=8),
     payload=st.binary(max_size=64),
     time_left_s=st.floats(),
+    by_s=st.floats(),
 )
 requests = st.builds(
     pb.PredictRequest, model_key=st.just(KEY) | st.text(max_size=20), items=st.lists(items, max_size=10)

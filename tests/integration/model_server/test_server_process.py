@@ -78,6 +78,38 @@ def test_an_item_whose_time_is_up_is_answered_504(echo: Serving) -> None:
     assert response.outcomes[0].problem.status == 504
 
 
+def deadline_status(echo: Serving, instance_id: str, by_s: float) -> int:
+    """Return the status of an item that is due by then on a server's clock; 200 is an answer."""
+    item = pb.Item(id="0", task="bbox", payload=b"x", time_left_s=30.0, by_s=by_s)
+    [outcome] = echo.stub.Predict(pb.PredictRequest(model_key=KEY, instance_id=instance_id, items=[item])).outcomes
+    return int(outcome.problem.status or 200)
+
+
+def test_a_deadline_by_the_servers_own_clock_holds_and_one_by_anothers_does_not(echo: Serving) -> None:
+    told = echo.stub.Describe(pb.DescribeRequest())
+
+    assert deadline_status(echo, told.instance_id, told.clock_s + 30) == 200
+    assert deadline_status(echo, told.instance_id, told.clock_s - 0.001) == 504
+    assert deadline_status(echo, "another", told.clock_s - 0.001) == 200
+    assert echo.predict(KEY, [b"x"]).clock_s > told.clock_s
+
+
+def test_what_lay_before_a_paused_server_until_its_deadline_is_not_run(echo: Serving) -> None:
+    told = echo.stub.Describe(pb.DescribeRequest())
+    statuses: list[int] = []
+    asking = threading.Thread(
+        target=lambda: statuses.append(deadline_status(echo, told.instance_id, told.clock_s + 0.8))
+    )
+
+    echo.server.pause()
+    asking.start()
+    asking.join(1.2)
+    echo.server.resume()
+    asking.join()
+
+    assert statuses == [504]
+
+
 def test_another_models_key_an_empty_batch_and_one_too_large_are_bad_requests(echo: Serving) -> None:
     assert refusal(echo, "acme-other-1", [b"x"])[0] == "BadRequest"
     assert refusal(echo, KEY, [])[0] == "BadRequest"

@@ -62,6 +62,19 @@ def test_a_request_that_lay_before_a_paused_redis_until_its_deadline_never_runs(
     quick.stop()
 
 
+def test_a_model_server_is_told_deadlines_by_its_own_clock_from_the_first_batch_on(
+    redis_url: str, client: QueueClient, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+
+    for number in range(3):
+        began_s = time.perf_counter()
+        ask(client, b"%d" % number, timeout_s=20.0)
+        due_s = served.servicer.deadlines_s[number]
+        assert began_s + 15.0 < due_s <= time.perf_counter() + 20.0
+
+
 def _answered(gateway: QueueClient) -> bool:
     try:
         return ask(gateway, b"after", request_id="after")[0].status == 200

@@ -1,4 +1,4 @@
-"""Redis's clock, reckoned: never ahead of it, near it after one quick answer, and forgotten when it was set."""
+"""A clock elsewhere, reckoned: never ahead of it, near it after one quick answer, and forgotten when it was set."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.redis_clock import RedisClock
+from services.queue.far_clock import FarClock
 
 AHEAD_S = 1_700_000_000.0
 
 
 def test_nothing_is_known_before_anything_was_told():
-    assert RedisClock().at_s(1.0) is None
+    assert FarClock().at_s(1.0) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 20.0), st.floats(0.0, 5.0)), min_size=1, max_size=50))
 def test_a_moment_is_never_reckoned_later_than_it_is_and_as_near_as_the_quickest_answer_of_late(
     asked: list[tuple[float, float]],
 ):
-    clock, now_s, ways = RedisClock(), 0.0, list[tuple[float, float]]()
+    clock, now_s, ways = FarClock(), 0.0, list[tuple[float, float]]()
     for pause_s, way_s in asked:
         now_s += pause_s
         clock.learn(now_s - way_s + AHEAD_S, now_s)
@@ -32,7 +32,7 @@ def test_a_moment_is_never_reckoned_later_than_it_is_and_as_near_as_the_quickest
 
 
 def test_a_clock_that_was_set_back_is_known_again_after_a_minute():
-    clock = RedisClock()
+    clock = FarClock()
     for second in range(120):
         clock.learn(second + (1000.0 if second < 30 else 500.0), float(second))
 
@@ -40,7 +40,7 @@ def test_a_clock_that_was_set_back_is_known_again_after_a_minute():
 
 
 def test_a_clock_that_was_set_forward_is_known_at_once():
-    clock = RedisClock()
+    clock = FarClock()
     clock.learn(1000.0, 0.0)
     clock.learn(2001.0, 1.0)
 
