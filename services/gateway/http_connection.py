@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
         if self._requests:
             self._answer_next()
         elif self._ends or not request.keep:
-            self._end(more_comes=not request.whole)
+            self._end(more_comes=not request.whole or bool(self._last_words))
         else:
             self._quiet_since_s = self.loop.time()
         self.flow()
