@@ -52,6 +52,8 @@ class Settings:
             raise ValueError("SERVOIR_JOBS_SHARE: above 0, at most 1")
         if self.jobs_lease_s < 2:
             raise ValueError("SERVOIR_JOBS_LEASE_S: at least 2")
+        if not 0 <= self.jobs_nice <= 19:
+            raise ValueError("SERVOIR_JOBS_NICE: 0 to 19")
 
     @property
     def limits(self) -> Limits:

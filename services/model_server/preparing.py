@@ -18,7 +18,7 @@ from services.model_server.tuning import (
     Tuned,
     TuningCache,
     best,
-    best_size,
+    best_of,
     default_setting,
     settings_to_try,
 )
@@ -87,12 +87,13 @@ def _tuned_by_probes(settings: ModelServerSettings) -> Tuned | None:
     tried = dict.fromkeys(_fixed(setting, settings) for setting in settings_to_try(machine.cores()))
     trials = [trial for setting in tried if (trial := probe(setting, settings))]
     for trial in trials:
-        fastest = best_size(trial.measured)
+        tuned, fastest = best_of(trial)
         log.info(
             "setting_tried",
             threads=trial.setting.threads,
             concurrency=trial.setting.concurrency,
             batch_size=fastest.batch_size,
+            execution_size=tuned.execution_size,
             items_per_s=round(fastest.items_per_s, 1),
             seconds=round(fastest.seconds, 4),
         )

@@ -91,13 +91,13 @@ def in_parts(measured: Sequence[Measured], size: int) -> tuple[Measured, ...]:
 
 def best(trials: Sequence[Trial]) -> Tuned:
     """Return the trial to serve with: of those near the best throughput, the one whose best batch takes least time."""
-    choices = [_best_of(trial) for trial in trials]
+    choices = [best_of(trial) for trial in trials]
     most = max(_served_per_s(row) for _, row in choices)
     near = [(tuned, row) for tuned, row in choices if _served_per_s(row) >= NEAR * most]
     return min(near, key=lambda choice: choice[1].seconds)[0]
 
 
-def _best_of(trial: Trial) -> tuple[Tuned, Measured]:
+def best_of(trial: Trial) -> tuple[Tuned, Measured]:
     """Return how a trial's setting is best served, and how its best batch goes."""
     at_once = execution_size(trial.measured)
     rows = in_parts(trial.measured, at_once)
