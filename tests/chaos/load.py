@@ -19,20 +19,18 @@ def predict_url(gateway: str) -> str:
 
 
 class Load:
-    """So many clients at once, from ``start`` until ``stop``."""
+    """So many clients at once, while inside; at its end every request has its answer."""
 
     def __init__(self, world: World, history: History, *, clients: int) -> None:
         self._world, self._history = world, history
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
 
-    def start(self) -> None:
-        """Begin."""
+    def __enter__(self) -> None:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Send nothing more, and return when every request has its answer."""
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
         for thread in self._threads:
             thread.join()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -44,14 +45,12 @@ def run(
         wait_until(lambda: _answers(world), timeout_s=60, what="a first answer")
         subject.learn(predict_url(world.gateways[0]))
         history.keys_before = world.keys()
-        load = Load(world, history, clients=clients)
-        load.start()
-        for number, blow in zip(range(1, faults + 1), blows(seed, list(world.parts)), strict=False):
-            strike(world, blow, history)
-            if number % calm_every == 0 or number == faults:
-                time.sleep(subject.recovery_s + calm_s)
-                print(f"{number} faults; {history.summary()}", flush=True)
-        load.stop()
+        with Load(world, history, clients=clients):
+            for number, blow in zip(range(1, faults + 1), blows(seed, list(world.parts)), strict=False):
+                strike(world, blow, history)
+                if number % calm_every == 0 or number == faults:
+                    time.sleep(subject.recovery_s + calm_s)
+                    print(f"{number} faults; {history.summary()}", flush=True)
         _settle(world, history)
     finally:
         world.stop()
@@ -88,6 +87,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally: nothing is left running
     with tempfile.TemporaryDirectory(prefix="servoir-chaos-") as folder:
         subject: Subject = SUBJECTS[arguments.subject](Path(folder) / "model")
         history = run(Path(folder), subject, seed=arguments.seed, faults=arguments.faults, clients=arguments.clients)
