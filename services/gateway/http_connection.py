@@ -254,7 +254,6 @@ class Connection(asyncio.Protocol):
             log.exception("answer_failed", path=request.scope["path"][:200])
         if not request.answered:
             self._last_words = b"" if request.begun else raw_answer(500, request_id_of(None))
-            self._ends, request.keep = True, False
             self._end(abruptly=request.begun)
             return
         self._requests.popleft()

@@ -30,12 +30,12 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     def opened(self, connection: Connection) -> None:
         """Count *connection*."""
         self.connections.add(connection)
-        self.nr_conns += 1
+        self.nr_conns = len(self.connections)
 
     def closed(self, connection: Connection) -> None:
         """Count it no longer."""
         self.connections.discard(connection)
-        self.nr_conns -= 1
+        self.nr_conns = len(self.connections)
 
     def notify(self) -> None:
         """Tell the arbiter that this process lives, every second; end connections that nobody has used for long."""

@@ -15,6 +15,7 @@ import uvloop
 
 from services.gateway.http_connection import Connection
 from services.gateway.http_request import MOST_WAITING_BYTES
+from tests.parts import wait_until
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 
@@ -346,11 +347,11 @@ def test_one_who_sends_no_more_has_his_answer(line: socket.socket) -> None:
 
 def test_the_application_learns_that_its_client_left(home: Home, line: socket.socket) -> None:
     line.sendall(post(b"x", b"/lasting"))
-    _until(lambda: home.scopes)
+    wait_until(lambda: home.scopes)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.close()  # with a reset: a mere end may be that of one who still waits for his answer
 
-    _until(lambda: home.scopes[-1:] == ["gone"])
+    wait_until(lambda: home.scopes[-1:] == ["gone"])
 
 
 def test_an_application_that_fails_answers_500(line: socket.socket) -> None:
@@ -410,7 +411,7 @@ def test_nonsense_after_a_request_is_told_after_its_answer(line: socket.socket) 
 def test_a_quiet_connection_ends_when_it_is_told_to_and_a_busy_one_does_not(home: Home, line: socket.socket) -> None:
     with socket.create_connection(("127.0.0.1", home.port), timeout=10) as busy:
         busy.sendall(post(b"", b"/slow"))
-        _until(lambda: len(home.scopes) == 1)
+        wait_until(lambda: len(home.scopes) == 1)
         home.end_quiet()
 
         assert ended(line)
@@ -437,11 +438,3 @@ def test_the_time_that_a_request_lay_unread_is_known(home: Home, line: socket.so
     first, second = (scope["unread_s"] for scope in home.scopes)
     assert first < second
     assert second >= 0.2
-
-
-def _until(true: Any) -> None:
-    for _ in range(500):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("never")

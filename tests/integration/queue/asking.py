@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from chassis.errors import ServoirError
+from chassis.errors import ServoirError, Unavailable
 from services.queue.client import Answer, QueueClient
 from tests.fakes import MODEL
 from tests.parts import wait_until
@@ -31,6 +31,14 @@ def ask(
 ) -> list[Answer]:
     """Predict with a long deadline."""
     return queue.predict(payloads, model_key=MODEL, task="bbox", request_id=request_id, timeout_s=timeout_s, **how)
+
+
+def answers(queue: QueueClient) -> bool:
+    """Return whether the queue, which was away, answers."""
+    try:
+        return ask(queue, b"after")[0].status == 200
+    except Unavailable:
+        return False
 
 
 class Asking:

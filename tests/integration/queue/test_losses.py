@@ -12,7 +12,7 @@ import redis
 from chassis.errors import Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
-from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
+from tests.integration.queue.asking import Asking, answers, ask, at_once, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher, StartModelServer
 from tests.parts import Server, start_redis, wait_until
 
@@ -240,7 +240,7 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
     slow.servicer.delay_s = 0.0
     wait_until(gateway.ready, what="the gateway's contact")
 
-    wait_until(lambda: _answered(gateway), what="an answer")
+    wait_until(lambda: answers(gateway), what="an answer")
     gateway.close()
     server.stop()
     slow.stop()
@@ -248,13 +248,6 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
 
 def _ended_or_done(server: Server, asking: Asking) -> bool:
     return asking.done or server.process.poll() is not None
-
-
-def _answered(gateway: QueueClient) -> bool:
-    try:
-        return ask(gateway, b"after")[0].status == 200
-    except Unavailable:
-        return False
 
 
 def _owner(url: str) -> str:

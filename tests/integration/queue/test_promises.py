@@ -14,7 +14,7 @@ import redis
 from chassis.errors import Conflict, DeadlineExceeded, TooBusy, Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
-from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
+from tests.integration.queue.asking import Asking, answers, ask, at_once, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import ROOT, start_redis, wait_until
 
@@ -54,7 +54,7 @@ def test_a_request_that_lay_before_a_paused_redis_until_its_deadline_never_runs(
 
     with pytest.raises((DeadlineExceeded, Unavailable)):
         late.result()
-    wait_until(lambda: _answered(gateway), what="an answer after it")
+    wait_until(lambda: answers(gateway), what="an answer after it")
     assert [ids for ids in quick.servicer.batches if "late" in ids] == []
     assert depth(url) == 0
     gateway.close()
@@ -73,13 +73,6 @@ def test_a_model_server_is_told_deadlines_by_its_own_clock_from_the_first_batch_
         ask(client, b"%d" % number, timeout_s=20.0)
         due_s = served.servicer.deadlines_s[number]
         assert began_s + 15.0 < due_s <= time.perf_counter() + 20.0
-
-
-def _answered(gateway: QueueClient) -> bool:
-    try:
-        return ask(gateway, b"after", request_id="after")[0].status == 200
-    except Unavailable:
-        return False
 
 
 def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(
