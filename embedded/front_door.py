@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 TEMPLATES = Path(__file__).parent.parent / "deploy" / "nginx"
-FIRST_WITH_RESOLVE = (1, 27, 3)
 FIRST_WITH_HTTP2_DIRECTIVE = (1, 25, 1)
+FIRST_WITH_KEEPALIVE_MIN_TIMEOUT = (1, 27, 4)
 _BLANK = re.compile(r"@\{(\w+)\}")
 
 
@@ -48,7 +48,7 @@ class FrontDoor:
     connections: int = 1000
     worker_processes: str = "1"
     user: str = ""
-    nginx_version: tuple[int, ...] = FIRST_WITH_RESOLVE
+    nginx_version: tuple[int, ...] = FIRST_WITH_KEEPALIVE_MIN_TIMEOUT
 
     def text(self) -> str:
         """Return the whole configuration."""
@@ -66,6 +66,7 @@ class FrontDoor:
             "connect_timeout": "250ms" if self.resolver else "2s",  # a name may stand for one that has gone
             "servers": "\n        ".join(self._server(address, len(self.gateways)) for address in self.gateways),
             "max_upload_bytes": self.max_upload_bytes,
+            "kept": "keepalive_min_timeout 2s;" if self.nginx_version >= FIRST_WITH_KEEPALIVE_MIN_TIMEOUT else "",
             "redirect": self._redirect(),
             "listen": self._tls(self.tls) if self.tls else f"        listen {self.http_address};",
             "hsts": ' add_header Strict-Transport-Security "max-age=63072000" always;' if self.tls else "",

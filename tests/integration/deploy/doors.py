@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
 import httpx
+import psutil
 
 from embedded import Missing, nginx
 from embedded.front_door import FrontDoor, Tls
@@ -43,6 +45,14 @@ class Door:
         except Missing as missing:
             absent(str(missing))
         self.server = Server(command, self._answers, self.log)
+
+    def reload(self) -> None:
+        """Have new workers take over from the old ones."""
+        self.server.process.send_signal(signal.SIGHUP)
+
+    def workers(self) -> set[int]:
+        """Return the process ids of those who answer, or still do."""
+        return {child.pid for child in psutil.Process(self.server.process.pid).children()}
 
     def stop(self) -> None:
         self.server.stop()

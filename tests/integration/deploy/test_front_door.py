@@ -137,6 +137,23 @@ def test_maintenance_closes_the_door_without_a_reload(door: Door, backends: tupl
     assert httpx.post(door.url).status_code == 200
 
 
+def test_a_reload_closes_no_connection_that_is_about_to_be_used(door: Door) -> None:
+    connection = http.client.HTTPConnection(door.address)
+
+    def ask() -> str | None:
+        connection.request("POST", "/", b"x")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.getheader("connection")
+
+    assert ask() == "keep-alive"
+    old = door.workers()
+    door.reload()
+
+    wait_until(lambda: ask() == "close", what="the old worker says that it ends")
+    wait_until(lambda: not door.workers() & old, what="the old worker has gone")
+
+
 def test_a_flood_from_one_address_is_held_off(tmp_path: Path, backends: tuple[Backend, Backend]) -> None:
     door = Door(tmp_path, backends[0].address, unlimited=(), requests_per_s=10)
     try:
