@@ -1,4 +1,4 @@
-"""``python -m loadtests.bench [efficiency|cost|latency|overload|server|growth …]``: measures, and shows a table.
+"""``python -m loadtests.bench [efficiency|cost|latency|overload|server|growth|soak …]``: measures, and shows a table.
 
 What is measured goes into ``bench.json`` in the folder of results, with plots; a run of some parts leaves the others'
 figures as they were.
@@ -17,19 +17,20 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from loadtests.bench import plots, report, results
-from loadtests.bench.measures import cost, efficiency, growth, latency, overload, server
+from loadtests.bench.measures import cost, efficiency, growth, latency, overload, server, soak
 from loadtests.bench.plan import Plan, plan
 from loadtests.bench.results import Results
 from loadtests.bench.suite import Suite
 
-PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth")
+PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth", "soak")
+_ONLY_WHEN_NAMED = ("soak",)
 _WIDTH = 150
 _ON_A_SUITE = ("efficiency", "latency", "cost")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m loadtests.bench", description="Measure a suite of its own.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all without any")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all but the last without any")
     parser.add_argument("--quick", action="store_true", help="three minutes, the detector alone: indicative")
     parser.add_argument("--models", type=Path, help="a folder of model folders; the demo models")
     parser.add_argument("--pictures", type=Path, help="a folder of JPEG files; the demo's photographs")
@@ -58,6 +59,9 @@ def _measure(parts: Sequence[str], plan: Plan, found: Results, console: Console)
     if "growth" in parts:
         with console.status("growth"):
             found.growth = growth.measure(plan)
+    if "soak" in parts:
+        with console.status("soak"):
+            found.soak = soak.measure(plan)
 
 
 def _measure_on(part: str, plan: Plan, suite: Suite, found: Results, console: Console) -> None:
@@ -75,8 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     asked, began = _options(arguments), time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found = results.read(asked.out) if asked.parts else Results()
-    wanted = asked.parts or (PARTS[:-1] if asked.quick else PARTS)
-    parts = [part for part in PARTS if part in wanted]
+    left_out = {*_ONLY_WHEN_NAMED, *(["growth"] if asked.quick else [])}
+    parts = [part for part in PARTS if part in asked.parts or (not asked.parts and part not in left_out)]
     with TemporaryDirectory(prefix="servoir-bench-") as home:
         with console.status("models and pictures"):
             planned = plan(

@@ -15,6 +15,7 @@ from loadtests.bench.measures.cost import Cost
 from loadtests.bench.measures.efficiency import Efficiency
 from loadtests.bench.measures.latency import Latency
 from loadtests.bench.measures.overload import Overload
+from loadtests.bench.measures.soak import Soak
 from loadtests.bench.results import Results
 
 INK, BARE, SUITE, FRONT, WARN = "#22313f", "#b8c4cf", "#0b7285", "#66b2c2", "#c2410c"
@@ -46,6 +47,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
             ("latency", results.latency, _latency),
             ("cost", results.cost, _cost),
             ("overload", results.overload, _overload),
+            ("soak", results.soak, _soak),
         ):
             if found:
                 drawn.append(_save(folder / f"{name}.svg", found, draw_on))
@@ -125,3 +127,17 @@ def _overload(axes: Any, found: list[Overload]) -> None:
     axes.set_title("Asked for more than can be done, with a deadline of 1 s")
     handles = [Patch(color=colour) for colour in (SUITE, "#edf0f2", WARN)]
     axes.legend(handles, ["answered in time", "refused", "capacity"], loc="upper left", ncols=3)
+
+
+def _soak(axes: Any, soak: Soak) -> None:
+    last = soak.levels[-1]
+    done = [level.requests / 1000 for level in soak.levels]
+    largest = sorted(last.memory_bytes, key=lambda part: -last.memory_bytes[part])[: len(PARTS)]
+    for part, colour in zip(largest, PARTS, strict=False):
+        held = [level.memory_bytes.get(part, 0) / 2**20 for level in soak.levels]
+        axes.plot(done, held, color=colour, linewidth=2, label=part)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("thousands of requests answered")
+    axes.set_ylabel("MiB at rest")
+    axes.set_title("Memory of each part")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=5, fontsize=8)

@@ -17,6 +17,7 @@ from loadtests.bench.measures.growth import Growth
 from loadtests.bench.measures.latency import Latency
 from loadtests.bench.measures.overload import Overload
 from loadtests.bench.measures.server import ServerFigures
+from loadtests.bench.measures.soak import Soak
 from loadtests.bench.results import Results
 
 
@@ -61,6 +62,8 @@ def _sections(results: Results) -> Iterator[list[Row]]:
         yield _overload(overload)
     if results.growth:
         yield _growth(results.growth)
+    if results.soak:
+        yield _soak(results.soak)
 
 
 def told(bare: Bare) -> str:
@@ -153,3 +156,25 @@ def _growth(growth: Growth) -> list[Row]:
         change = points[-1].cpu_us / points[0].cpu_us if points[0].cpu_us else math.nan
         rows.append(Row(f"CPU with {points[-1].of} {name}", f"{change:.2f}x", "", None, told_points))
     return rows
+
+
+def _soak(soak: Soak) -> list[Row]:
+    first, last = soak.levels[0], soak.levels[-1]
+    grown = "; ".join(
+        f"{part} {first.memory_bytes.get(part, 0) / 2**20:.0f} → {size / 2**20:.0f}"
+        for part, size in last.memory_bytes.items()
+    )
+    more = set(last.redis_keys) - set(first.redis_keys)
+    keys = f"{len(first.redis_keys)} → {len(last.redis_keys)} keys{', new: ' if more else ''}{', '.join(sorted(more))}"
+    used = f"{first.redis_bytes / 2**20:.2f} → {last.redis_bytes / 2**20:.2f} MiB in use; {keys}"
+    other = {status: count for status, count in soak.statuses.items() if status != 200}
+    right = f"{soak.wrong} wrong answers; not answered with 200: {other or 'none'}"
+    return [
+        Row(f"memory after {last.requests:,} requests", f"{_mib(last.all_bytes - first.all_bytes)}", "", None, grown),
+        Row("  in Redis", _mib(last.redis_bytes - first.redis_bytes), "no more keys", not more, used),
+        Row("  answers", f"{soak.statuses.get(200, 0):,}", "all right", not other and not soak.wrong, right),
+    ]
+
+
+def _mib(more_bytes: int) -> str:
+    return f"{more_bytes / 2**20:+.1f} MiB"

@@ -13,6 +13,7 @@ from loadtests.bench.measures.growth import Growth
 from loadtests.bench.measures.latency import Latency
 from loadtests.bench.measures.overload import Overload
 from loadtests.bench.measures.server import ServerFigures
+from loadtests.bench.measures.soak import Soak
 from loadtests.bench.plan import Plan
 
 
@@ -40,6 +41,7 @@ class Results(msgspec.Struct):
     overload: list[Overload] = []
     server: ServerFigures | None = None
     growth: Growth | None = None
+    soak: Soak | None = None
 
     def fill_in(self, plan: Plan) -> None:
         """Set the figures that stand for all, and where they were measured."""

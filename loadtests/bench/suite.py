@@ -74,6 +74,11 @@ class Suite:
         """The registry's address."""
         return f"127.0.0.1:{self._ports['registry']}"
 
+    @property
+    def redis(self) -> str:
+        """The URL of the Redis that holds the queue."""
+        return f"redis://127.0.0.1:{self._ports['redis']}/0"
+
     def __enter__(self) -> Suite:
         shutil.rmtree(self._home, ignore_errors=True)
         self._home.mkdir(parents=True)
