@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from chassis.errors import BadRequest, NotFound, ServoirError, WrongState
+from chassis.errors import BadRequest, DeadlineExceeded, NotFound, ServoirError, WrongState
 from chassis.rpc import inference_pb2
 from chassis.rpc import registry_pb2 as pb
-from services.queue.client import Answer, AsyncJob, QuarantinedItem, QueueView, Standing
+from services.queue.client import Answer, AsyncJob, PredictCall, QuarantinedItem, QueueView, Standing
 from services.registry.client import ApiKey, Modelinfo, Report, Terms, parse_key
 
 RECT = {
@@ -60,7 +60,8 @@ class FakeQueue:
 
     def __init__(self, answer_to: Callable[[bytes], Answer] = lambda _: answer(body=prediction())) -> None:
         self.answer_to = answer_to
-        self.calls: list[dict[str, Any]] = []
+        self.calls: list[PredictCall] = []
+        self.payloads: list[list[bytes]] = []
         self.refusal: ServoirError | None = None
         self.away: ServoirError | None = None
         self.gate: threading.Event | None = None
@@ -81,26 +82,31 @@ class FakeQueue:
     def ready(self) -> bool:
         return self.away is None
 
-    def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
-        self.calls.append({"payloads": list(payloads), **how})
-        if how.get("claim"):
-            how["claim"].standing = self.standing
+    def predict(self, payloads: Sequence[bytes], call: PredictCall) -> list[Answer]:
+        if not payloads:
+            return []
+        self.calls.append(call)
+        self.payloads.append(list(payloads))
+        if call.claim:
+            call.claim.standing = self.standing
+        if call.timeout_s <= 0:
+            raise DeadlineExceeded("the deadline passed before the request was whole")
         if self.refusal or self.away:
             raise self.refusal or self.away or AssertionError
         if self.gate:
             self.gate.wait(30)
-        return [tensors(payload) if how["task"] == "tensor" else self.answer_to(payload) for payload in payloads]
+        return [tensors(payload) if call.task == "tensor" else self.answer_to(payload) for payload in payloads]
 
-    def submit(self, payloads: Sequence[bytes], *, about: bytes, keep_s: float, **how: Any) -> str:
+    def submit(self, payloads: Sequence[bytes], call: PredictCall, *, about: bytes, keep_s: float) -> str:
         """Make a job that is answered at once, or where it *waits* never."""
         made = f"{len(self.jobs):032x}"
-        answers: list[Answer | None] = list(self.predict(payloads, **how))
-        job = AsyncJob(made, how["model_key"], about, 1e9, 1e9 + keep_s, answers, done_s=1e9 + 2)
+        answers: list[Answer | None] = list(self.predict(payloads, call))
+        job = AsyncJob(made, call.model_key, about, 1e9, 1e9 + keep_s, answers, done_s=1e9 + 2)
         if self.waits:
             count = len(payloads)
             nothing: list[Answer | None] = [None] * count
             job = replace(job, answers=nothing, done_s=None, waiting=count, place=7, left_s=1.5)
-        self.jobs[how["client_id"], made] = job
+        self.jobs[call.client_id, made] = job
         return made
 
     def job(self, id: str, *, client_id: str) -> AsyncJob:
@@ -127,8 +133,8 @@ class AsynchronousFakeQueue:
 
     async def close(self) -> None: ...
 
-    async def predict(self, payloads: Sequence[bytes], **how: Any) -> list[Answer]:
-        return await asyncio.to_thread(self._queue.predict, payloads, **how)
+    async def predict(self, payloads: Sequence[bytes], call: PredictCall) -> list[Answer]:
+        return await asyncio.to_thread(self._queue.predict, payloads, call)
 
 
 class FakeOperator:
@@ -153,9 +159,8 @@ class FakeOperator:
         raise NotFound(f"no such item in the quarantine of {model}: {id}")
 
     def replay(self, queue: FakeQueue, item: QuarantinedItem, *, request_id: str, timeout_s: float) -> Answer:
-        [answer] = queue.predict(
-            [item.payload], model_key=item.model, task="bbox", request_id=request_id, timeout_s=timeout_s
-        )
+        call = PredictCall(model_key=item.model, task="bbox", request_id=request_id, timeout_s=timeout_s)
+        [answer] = queue.predict([item.payload], call)
         if answer.status not in (503, 504):
             self.drop(item.model, [item.id])
         return answer

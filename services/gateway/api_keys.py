@@ -13,7 +13,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from flask import g, request
 
@@ -21,7 +21,7 @@ from chassis.errors import BadRequest, Forbidden, Unauthorized
 from services.gateway.exchange import EVERYONE, Exchange
 from services.gateway.parts import Parts, parts
 from services.gateway.settings import Settings
-from services.queue.client import Claim, quota_for
+from services.queue.client import Claim, PredictCall, quota_for
 from services.registry.client import CLASSES, ApiKey, Modelinfo
 
 OPERATOR = ApiKey(client_id="admin", id="", created_at_ms=0, created_by="", admin=True)
@@ -47,15 +47,6 @@ OPEN = frozenset(
     }
 )
 """The endpoints that tell nothing of anybody, and never need a key."""
-
-
-class Asker(NamedTuple):
-    """What of a caller the queue has to know, as its ``predict`` takes it."""
-
-    client_id: str
-    priority: str
-    weight: float
-    claim: Claim | None
 
 
 def identify(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts) -> ApiKey:
@@ -116,18 +107,34 @@ def own_client(asked: str) -> str:
     return asked
 
 
-def asker_for(exchange: Exchange, model: Modelinfo) -> Asker:
-    """Return its caller as the queue has to know it; raises Forbidden where it may not use *model*, or this class.
+def check_may_use(key: ApiKey, model: Modelinfo) -> None:
+    """Raise Forbidden where *key* may not use *model*."""
+    if not key.may_use(model.key):
+        raise Forbidden(f"this API key may not use {model.key}")
+
+
+def call_of(
+    exchange: Exchange, model: Modelinfo, task: str, timeout_s: float, *, idempotency_key: str = ""
+) -> PredictCall:
+    """Return what the queue is to do for its caller; raises Forbidden where it may not use *model*, or this class.
 
     ``X-Priority`` may ask for a class below the key's own. What is left of its quota is told with the answer.
     """
     key = exchange.caller
-    if not key.may_use(model.key):
-        raise Forbidden(f"this API key may not use {model.key}")
-    priority = _priority(exchange.environ.get("HTTP_X_PRIORITY", ""), key)
+    check_may_use(key, model)
     quota = quota_for(key.id, requests_per_s=key.requests_per_s, burst=key.burst, per_day=key.requests_per_day)
     exchange.claim = Claim(quota) if quota else None
-    return Asker(key.client_id, priority, key.weight, exchange.claim)
+    return PredictCall(
+        model_key=model.key,
+        task=task,
+        request_id=exchange.request_id,
+        timeout_s=timeout_s,
+        client_id=key.client_id,
+        priority=_priority(exchange.environ.get("HTTP_X_PRIORITY", ""), key),
+        weight=key.weight,
+        idempotency_key=idempotency_key,
+        claim=exchange.claim,
+    )
 
 
 def _priority(asked: str, key: ApiKey) -> str:

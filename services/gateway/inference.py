@@ -14,11 +14,11 @@ import msgspec
 from flask import Blueprint, Response, g
 from google.protobuf.message import DecodeError
 
-from chassis.errors import BadRequest, DeadlineExceeded, ModelFailed, ServoirError
+from chassis.errors import BadRequest, ModelFailed, ServoirError
 from chassis.inference import join, split
 from chassis.rpc import inference_pb2 as pb
 from services.gateway import problems, signatures
-from services.gateway.api_keys import asker_for
+from services.gateway.api_keys import call_of, caller, check_may_use
 from services.gateway.asked import asked_timeout_s
 from services.gateway.exchange import Exchange
 from services.gateway.models import json_response
@@ -28,11 +28,12 @@ from services.gateway.predictions import answered_problem
 from services.gateway.problems import Problem
 from services.gateway.reply import Reply
 from services.gateway.rest_tensors import Asked, InferRequest, InferResponse, read_request, write_response
-from services.queue.client import Answer
+from services.queue.client import Answer, PredictCall
 from services.registry.client import Modelinfo
 
 blueprint = Blueprint("inference", __name__, url_prefix="/v2")
 TAG = "Open Inference Protocol"
+TASK = "tensor"
 EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration", "statistics")
 _HEADER_BYTES = "Inference-Header-Content-Length"
 _HEADER_VARIABLE = "HTTP_INFERENCE_HEADER_CONTENT_LENGTH"
@@ -105,7 +106,7 @@ def model_ready(name: str, version: str = "") -> Response:
 @operation(TAG, "text/plain", problems=(400, 401, 403, 404), error=Error)
 def leave(name: str) -> Response:
     """Say whether this caller may use a model: a proxy asks before it passes a gRPC call on to the model's servers."""
-    asker_for(g.exchange, find(parts(), name, ""))
+    check_may_use(caller(), find(parts(), name, ""))
     return Response(status=200, mimetype="text/plain")
 
 
@@ -128,11 +129,8 @@ async def infer(exchange: Exchange, name: str, version: str = "") -> Reply:
     exchange.model_key = model.key
     asked.request.model_name, asked.request.model_version = name, model.rel_num
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = exchange.left_s(timeout_s)
-    if left_s <= 0:
-        raise DeadlineExceeded("the deadline passed while the body arrived")
-    payloads, how = _split(asked.request, gateway), _how(model, exchange, left_s)
-    answers = await gateway.queue.asynchronous.predict(payloads, **how, **asker_for(exchange, model)._asdict())
+    call = call_of(exchange, model, TASK, exchange.left_s(timeout_s))
+    answers = await gateway.queue.asynchronous.predict(_split(asked.request, gateway), call)
     return _answer(join([_read(answer) for answer in answers]), asked)
 
 
@@ -168,7 +166,7 @@ def move_model(name: str, move: str) -> Response:
 def find(gateway: Parts, name: str, version: str) -> Modelinfo:
     """Return the model called *name* in *version*; without one, the newest release."""
     key = name if not version or (name.endswith(f"-{version}") and name.count("-") == 2) else f"{name}-{version}"
-    return gateway.models.find(key, "tensor")
+    return gateway.models.find(key, TASK)
 
 
 def _header_bytes(environ: Mapping[str, Any]) -> int | None:
@@ -182,10 +180,6 @@ def _header_bytes(environ: Mapping[str, Any]) -> int | None:
 
 def _split(message: pb.ModelInferRequest, gateway: Parts) -> list[bytes]:
     return [single.SerializeToString() for single in split(message, most=gateway.settings.max_images)]
-
-
-def _how(model: Modelinfo, exchange: Exchange, timeout_s: float) -> dict[str, Any]:
-    return {"model_key": model.key, "task": "tensor", "request_id": exchange.request_id, "timeout_s": timeout_s}
 
 
 class _Failed(ServoirError):
@@ -215,8 +209,13 @@ def _answer(response: pb.ModelInferResponse, asked: Asked) -> Reply:
 def _signature(model: Modelinfo) -> signatures.Signature:
     def probe(message: pb.ModelInferRequest) -> pb.ModelInferResponse:
         gateway = parts()
-        how = _how(model, g.exchange, gateway.settings.predict_timeout_s)
-        return _read(gateway.queue.predict(_split(message, gateway), **how)[0])
+        call = PredictCall(
+            model_key=model.key,
+            task=TASK,
+            request_id=g.exchange.request_id,
+            timeout_s=gateway.settings.predict_timeout_s,
+        )
+        return _read(gateway.queue.predict(_split(message, gateway), call)[0])
 
     return signatures.signature_of(model, probe)
 

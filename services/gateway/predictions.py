@@ -7,26 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from chassis import logs
-from chassis.errors import DeadlineExceeded, ModelFailed, ServoirError
-from services.gateway.api_keys import Asker
+from chassis.errors import ModelFailed, ServoirError
 from services.gateway.envelope import Outcome, read_prediction
 from services.gateway.problems import Problem, problem_of
 from services.gateway.uploads import Upload
-from services.queue.client import Answer, AsyncQueueClient, QueueClient
-from services.registry.client import Modelinfo
+from services.queue.client import Answer, AsyncQueueClient, PredictCall
 
 log = logs.logger()
-
-
-class Call(msgspec.Struct, frozen=True):
-    """What of a request concerns all its images."""
-
-    model: Modelinfo
-    task: str
-    request_id: str
-    timeout_s: float
-    asker: Asker
-    idempotency_key: str = ""
 
 
 class _Told(msgspec.Struct):
@@ -34,48 +21,14 @@ class _Told(msgspec.Struct):
     detail: str = "the prediction failed"
 
 
-async def predict(queue: AsyncQueueClient, images: Sequence[Upload], call: Call) -> list[Outcome]:
+async def predict(queue: AsyncQueueClient, images: Sequence[Upload], call: PredictCall) -> list[Outcome]:
     """Return an outcome for each image, in order; images with an error of their own are not queued.
 
     The rest are admitted together or not at all: TooBusy or Unavailable comes before anything was accepted.
     """
     usable = [image for image in images if image.error is None]
-    answers = iter(await _answers(queue, usable, call) if usable else ())
+    answers = iter(await queue.predict([image.content for image in usable], call))
     return [outcome_of(image, None if image.error else next(answers)) for image in images]
-
-
-async def _answers(queue: AsyncQueueClient, images: Sequence[Upload], call: Call) -> list[Answer]:
-    _check_time(call)
-    return await queue.predict(
-        [image.content for image in images],
-        model_key=call.model.key,
-        task=call.task,
-        request_id=call.request_id,
-        timeout_s=call.timeout_s,
-        idempotency_key=call.idempotency_key,
-        **call.asker._asdict(),
-    )
-
-
-def _check_time(call: Call) -> None:
-    if call.timeout_s <= 0:
-        raise DeadlineExceeded("the deadline passed while the body arrived")
-
-
-def submit(queue: QueueClient, images: Sequence[Upload], call: Call, *, about: bytes, keep_s: float) -> str:
-    """Return the job that is to hold the answers of *images*, and *about*, for *keep_s* after the last one."""
-    _check_time(call)
-    return queue.submit(
-        [image.content for image in images],
-        about=about,
-        keep_s=keep_s,
-        model_key=call.model.key,
-        task=call.task,
-        request_id=call.request_id,
-        timeout_s=call.timeout_s,
-        idempotency_key=call.idempotency_key,
-        **call.asker._asdict(),
-    )
 
 
 def outcome_of(image: Upload, answer: Answer | None) -> Outcome:

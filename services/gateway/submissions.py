@@ -10,16 +10,16 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from services.gateway.api_keys import asker_for
+from services.gateway.api_keys import call_of
 from services.gateway.asked import asked_key, asked_task, asked_timeout_s, idempotency_key
 from services.gateway.envelope import Outcome
 from services.gateway.exchange import Exchange
 from services.gateway.operations import Query
-from services.gateway.predictions import Call, answered_outcome, outcome_of, problems_by_image, submit, worst
+from services.gateway.predictions import answered_outcome, outcome_of, problems_by_image, worst
 from services.gateway.problems import Problem, problem_of, problem_reply
 from services.gateway.reply import Reply, json_reply
 from services.gateway.uploads import Upload, read_form
-from services.queue.client import Answer
+from services.queue.client import Answer, PredictCall
 from services.registry.client import Modelinfo
 
 JOBS = "/api/vision/v3/jobs"
@@ -69,9 +69,10 @@ def submitted(exchange: Exchange, task: str | None = None) -> Reply:
     usable = [image for image in form.images if image.error is None]
     if not usable:
         return _refused(form.images, exchange.request_id)
-    call = Call(model, task, exchange.request_id, timeout_s - read_s, asker_for(exchange, model), repeat)
-    about = msgspec.json.encode(_submission(call, form.images, read_s))
-    return _accepted(submit(gateway.queue, usable, call, about=about, keep_s=settings.job_keep_s))
+    call = call_of(exchange, model, task, timeout_s - read_s, idempotency_key=repeat)
+    about = msgspec.json.encode(_submission(model, call, form.images, read_s))
+    payloads = [image.content for image in usable]
+    return _accepted(gateway.queue.submit(payloads, call, about=about, keep_s=settings.job_keep_s))
 
 
 def _refused(images: Sequence[Upload], request_id: str) -> Reply:
@@ -87,8 +88,8 @@ def _accepted(job: str) -> Reply:
     return json_reply(JobRef(job, location), 202)._replace(headers=headers)
 
 
-def _submission(call: Call, images: Sequence[Upload], read_s: float) -> Submission:
-    kept = replace(call.model, classes=(), config={}, files=(), metrics={}, description="")
+def _submission(model: Modelinfo, call: PredictCall, images: Sequence[Upload], read_s: float) -> Submission:
+    kept = replace(model, classes=(), config={}, files=(), metrics={}, description="")
     return Submission(
         request_id=call.request_id,
         model=kept,

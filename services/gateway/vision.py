@@ -9,11 +9,11 @@ import msgspec
 from flask import Blueprint, Response
 
 from services.gateway import envelope, instruments
-from services.gateway.api_keys import asker_for
+from services.gateway.api_keys import call_of
 from services.gateway.asked import TASKS, asked_key, asked_timeout_s, idempotency_key, prefers_async
 from services.gateway.exchange import Exchange
 from services.gateway.operations import IMAGES, Query, operation
-from services.gateway.predictions import Call, predict, problems_by_image, slowest, worst
+from services.gateway.predictions import predict, problems_by_image, slowest, worst
 from services.gateway.problems import problem_reply
 from services.gateway.reply import Reply, json_reply
 from services.gateway.submissions import PREFER, JobRef, submitted
@@ -106,8 +106,7 @@ async def _predict(exchange: Exchange, task: str, version: int) -> Reply:
     exchange.model_key = model.key
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
-    left_s = exchange.left_s(timeout_s)
-    call = Call(model, task, exchange.request_id, left_s, asker_for(exchange, model), repeat)
+    call = call_of(exchange, model, task, exchange.left_s(timeout_s), idempotency_key=repeat)
     outcomes = await predict(gateway.queue.asynchronous, form.images, call)
     predicted_at = time.monotonic()
     instruments.count_images(model.key, outcomes)

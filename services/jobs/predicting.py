@@ -13,7 +13,7 @@ from services.jobs.job import Job
 from services.jobs.patience import patiently
 from services.jobs.settings import Settings
 from services.jobs.window import Window
-from services.queue.client import Answer, Claim, QueueClient, QueueOperator, quota_for
+from services.queue.client import Answer, Claim, PredictCall, QueueClient, QueueOperator, quota_for
 
 T = TypeVar("T")
 _LOOK_S = 0.02
@@ -104,8 +104,7 @@ class Predicting:
         return patiently(ask, again_on=(TooBusy, Unavailable), pause=self._pause, say=self._say)
 
     def _asked(self, payload: bytes, number: int) -> Answer:
-        [answer] = self._queue.predict(
-            [payload],
+        call = PredictCall(
             model_key=self._model,
             task=self._task,
             request_id=f"{self._job.id}.{number}",
@@ -115,4 +114,5 @@ class Predicting:
             weight=self._job.owner.weight,
             claim=Claim(self._quota) if self._quota else None,
         )
+        [answer] = self._queue.predict([payload], call)
         return answer

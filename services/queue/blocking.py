@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from services.queue.answers import Answer
 from services.queue.asynchronous import AsyncJob, AsyncJobs
+from services.queue.call import PredictCall
 from services.queue.connections import connect
 from services.queue.requests import AsyncQueueClient, Payload
 
@@ -54,13 +55,13 @@ class QueueClient:
         """Whether the queue can be reached."""
         return self.asynchronous.ready()
 
-    def predict(self, payloads: Sequence[Payload], **how: Any) -> list[Answer]:
+    def predict(self, payloads: Sequence[Payload], call: PredictCall) -> list[Answer]:
         """Return one answer for each payload, in order."""
-        return self._wait(self.asynchronous.predict(payloads, **how))
+        return self._wait(self.asynchronous.predict(payloads, call))
 
-    def submit(self, payloads: Sequence[Payload], **how: Any) -> str:
+    def submit(self, payloads: Sequence[Payload], call: PredictCall, *, about: bytes, keep_s: float) -> str:
         """Return the id of a job that holds one answer for each payload, as they come."""
-        return self._wait(self.asynchronous.submit(payloads, **how))
+        return self._wait(self.asynchronous.submit(payloads, call, about=about, keep_s=keep_s))
 
     def job(self, id: str, *, client_id: str = "") -> AsyncJob:
         """Return a client's job; raises NotFound where it has none of this name, or not any more."""

@@ -12,6 +12,7 @@ from services.queue import admission, broker
 from services.queue.answers import Answer
 from services.queue.blocking import QueueClient
 from services.queue.broker import Meta, key
+from services.queue.call import PredictCall
 from services.queue.connections import connect, translated
 from services.queue.history import Failure, read_history
 from services.queue.plan import read_plan
@@ -114,8 +115,7 @@ class QueueOperator:
         It leaves the quarantine then, unless the answer is none of the model's (503, 504): an item that fails again
         is quarantined anew, with its new history. Raises what ``QueueClient.predict`` raises.
         """
-        [answer] = queue.predict(
-            [item.payload],
+        call = PredictCall(
             model_key=item.model,
             task=item.meta.task,
             request_id=request_id,
@@ -123,6 +123,7 @@ class QueueOperator:
             client_id=item.meta.client,
             priority="batch",
         )
+        [answer] = queue.predict([item.payload], call)
         if answer.status not in _NO_ANSWERS:
             self.drop(item.model, [item.id])
         return answer

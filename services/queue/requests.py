@@ -18,6 +18,7 @@ from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError,
 from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta
+from services.queue.call import PredictCall
 from services.queue.connections import RETRY_AFTER_S, translated
 from services.queue.pipe import Pipe
 from services.queue.plan import NO_PLAN, Plan, read_plan
@@ -63,124 +64,69 @@ class AsyncQueueClient:
         """Whether the queue can be reached."""
         return not self._replies.lost
 
-    async def predict(
-        self,
-        payloads: Sequence[Payload],
-        *,
-        model_key: str,
-        task: str,
-        request_id: str,
-        timeout_s: float,
-        client_id: str = "",
-        priority: str = "interactive",
-        weight: float = 1.0,
-        idempotency_key: str = "",
-        claim: Claim | None = None,
-    ) -> list[Answer]:
+    async def predict(self, payloads: Sequence[Payload], call: PredictCall) -> list[Answer]:
         """Return one answer for each payload, in order; all of them are accepted, or none.
 
-        What is not predicted has the status of its problem; 504 after *timeout_s*. *weight* is the client's share
-        among the clients of its class. A *claim* is held to its quota, and told what is left of it.
+        What is not predicted has the status of its problem; 504 after the call's time.
 
         Raises, where nothing was accepted, TooBusy (a queue is full, the quota is used up, or the deadline could not be
-        met), Unavailable (no model server, or Redis is away), DeadlineExceeded (it passed on the way to Redis), or
-        Conflict (the idempotency key came with another request before). Also raises Unavailable where Redis went away
-        before any answer came: whether it runs is unknown then.
+        met), Unavailable (no model server, or Redis is away), DeadlineExceeded (it passed before, or on the way to
+        Redis), or Conflict (the idempotency key came with another request before). Also raises Unavailable where Redis
+        went away before any answer came: whether it runs is unknown then.
         """
-        self._check(priority, weight)
         if not payloads:
             return []
-        if not idempotency_key:
-            self._refuse_again(Who(model_key, priority, client_id), timeout_s)
-        deadline_s = time.monotonic() + timeout_s
+        self._check(call)
+        deadline_s = time.monotonic() + call.timeout_s
         waiting = self._replies.expect(len(payloads))
-        about = Meta(
-            request_id=request_id,
-            client=client_id,
-            model=model_key,
-            task=task,
-            priority=priority,
-            to=self._replies.key,
-            request=waiting.number,
-            index=0,
-            size=0,
-            idem=_idem(client_id, idempotency_key),
-        )
-        items = _items(about, payloads)
+        items = _items(call, payloads, to=self._replies.key, request=waiting.number)
         try:
-            ids = [item.decode() for item in (await self._enqueue(items, deadline_s, weight, claim))[1:]]
+            ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
             return await self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
         finally:
             self._replies.forget(waiting)
 
-    async def submit(
-        self,
-        payloads: Sequence[Payload],
-        *,
-        about: bytes,
-        keep_s: float,
-        model_key: str,
-        task: str,
-        request_id: str,
-        timeout_s: float,
-        client_id: str = "",
-        priority: str = "interactive",
-        weight: float = 1.0,
-        idempotency_key: str = "",
-        claim: Claim | None = None,
-    ) -> str:
+    async def submit(self, payloads: Sequence[Payload], call: PredictCall, *, about: bytes, keep_s: float) -> str:
         """Return the id of a job that holds one answer for each payload, as they come; nobody waits for it.
 
         It is kept for *keep_s* after its last answer, with *about*, a JSON text of the caller's own. The same payloads
         under the same idempotency key are the same job. The rest is as in ``predict``, which raises the same.
         """
-        self._check(priority, weight)
-        if not idempotency_key:
-            self._refuse_again(Who(model_key, priority, client_id), timeout_s)
+        self._check(call)
         job = uuid.uuid4().hex
-        meta = Meta(
-            request_id=request_id,
-            client=client_id,
-            model=model_key,
-            task=task,
-            priority=priority,
-            to=broker.job_key(job),
-            request=0,
-            index=0,
-            size=0,
-            idem=_idem(client_id, idempotency_key),
-        )
+        items = _items(call, payloads, to=broker.job_key(job), request=0)
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
-        reply = await self._enqueue(_items(meta, payloads), time.monotonic() + timeout_s, weight, claim, kept)
+        reply = await self._enqueue(call, items, time.monotonic() + call.timeout_s, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
 
-    def _check(self, priority: str, weight: float) -> None:
+    def _check(self, call: PredictCall) -> None:
         """Raise what is known without asking Redis."""
-        if not 0 < weight < float("inf"):
-            raise BadRequest(f"not a weight: {weight}")
-        if priority not in broker.CLASSES:
-            raise BadRequest(f"no such priority: {priority} (there are {', '.join(broker.CLASSES)})")
+        if not 0 < call.weight < float("inf"):
+            raise BadRequest(f"not a weight: {call.weight}")
+        if call.priority not in broker.CLASSES:
+            raise BadRequest(f"no such priority: {call.priority} (there are {', '.join(broker.CLASSES)})")
+        if call.timeout_s <= 0:
+            raise DeadlineExceeded("the deadline passed before the request was whole")
         if self._replies.waiting >= self._max_waiting:
             raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
         if self._replies.lost:
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
+        if not call.idempotency_key:
+            self._refuse_again(call)
 
     # -- in ----------------------------------------------------------------------------------------
 
     async def _enqueue(
         self,
+        call: PredictCall,
         items: list[tuple[Meta, bytes]],
         deadline_s: float,
-        weight: float,
-        claim: Claim | None,
         job: dict[str, Any] | None = None,
     ) -> list[bytes]:
         """Return what enqueue.lua says of a request that it takes, without what is left of a quota."""
-        meta = items[0][0]
-        who = Who(meta.model, meta.priority, meta.client)
-        args = self._arguments(items, weight, claim, job or {})
+        args = self._arguments(call, items, job or {})
         for _ in range(_PLANS_TO_TRY):
-            plan = self._plans.get(meta.model, NO_PLAN)
+            plan = self._plans.get(call.model_key, NO_PLAN)
             left_s = deadline_s - time.monotonic()
             allowed = admission.max_ahead(plan, left_s)
             limits = {
@@ -191,30 +137,28 @@ class AsyncQueueClient:
                 "left_ms": round(left_s * 1000),
                 "by_ms": math.floor((self._replies.clock.at_s(deadline_s) or 0.0) * 1000),
             }
-            reply: list[Any] = await self._run(broker.enqueue(meta.model, {**args, **limits}, items))
+            reply: list[Any] = await self._run(broker.enqueue(call.model_key, {**args, **limits}, items))
             if reply[0] == b"late":
                 raise DeadlineExceeded("the deadline passed on the way into the queue")
             if reply[0] == b"refused":
                 reason, ahead = reply[1].decode(), reply[2]
                 if reason == "deadline":
-                    self._hold(who, plan, ahead, allowed)
+                    self._hold(call.who, plan, ahead, allowed)
                 raise _refusal(plan, reason, ahead, allowed)
             if reply[0] != b"replan":
-                return _taken(reply, claim)
+                return _taken(reply, call.claim)
             if not reply[1]:
                 break
-            self._plans[meta.model] = read_plan(reply[1])
+            self._plans[call.model_key] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
 
-    def _arguments(
-        self, items: list[tuple[Meta, bytes]], weight: float, claim: Claim | None, job: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _arguments(self, call: PredictCall, items: list[tuple[Meta, bytes]], job: dict[str, Any]) -> dict[str, Any]:
         """Return what enqueue.lua is told of a request, whatever the plan."""
         meta = items[0][0]
         args = {
-            "priority": meta.priority,
-            "client": meta.client,
-            "weight": weight,
+            "priority": call.priority,
+            "client": call.client_id,
+            "weight": call.weight,
             "to": meta.to,
             "request": meta.request,
             "bytes": sum(meta.size for meta, _ in items),
@@ -223,13 +167,13 @@ class AsyncQueueClient:
             "window_ms": round(self._window_s * 1000),
             **job,
         }
-        return {**args, "quota": claim.quota} if claim else args
+        return {**args, "quota": call.claim.quota} if call.claim else args
 
-    def _refuse_again(self, who: Who, left_s: float) -> None:
+    def _refuse_again(self, call: PredictCall) -> None:
         """Raise TooBusy where Redis said so a moment ago, and cannot say anything else yet."""
-        plan = self._plans.get(who.model, NO_PLAN)
-        allowed = admission.max_ahead(plan, left_s)
-        if held := self._refusals.again(who, plan.version, allowed, time.monotonic()):
+        plan = self._plans.get(call.model_key, NO_PLAN)
+        allowed = admission.max_ahead(plan, call.timeout_s)
+        if held := self._refusals.again(call.who, plan.version, allowed, time.monotonic()):
             raise _refusal(plan, "deadline", held.ahead, allowed)
 
     def _hold(self, who: Who, plan: Plan, ahead: int, allowed: int) -> None:
@@ -307,7 +251,19 @@ def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[An
     return [answer or missing for answer in waiting.answers]
 
 
-def _items(about: Meta, payloads: Sequence[Payload]) -> list[tuple[Meta, bytes]]:
+def _items(call: PredictCall, payloads: Sequence[Payload], *, to: str, request: int) -> list[tuple[Meta, bytes]]:
+    about = Meta(
+        request_id=call.request_id,
+        client=call.client_id,
+        model=call.model_key,
+        task=call.task,
+        priority=call.priority,
+        to=to,
+        request=request,
+        index=0,
+        size=0,
+        idem=_idem(call.client_id, call.idempotency_key),
+    )
     return [(replace(about, index=place, size=len(payload)), bytes(payload)) for place, payload in enumerate(payloads)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from chassis.errors import ServoirError, Unavailable
-from services.queue.client import Answer, QueueClient
+from services.queue.client import Answer, PredictCall, QueueClient
 from tests.fakes import MODEL
 from tests.parts import wait_until
 
@@ -27,10 +27,11 @@ def planned(url: str, replicas: int = 1, model: str = MODEL) -> None:
 
 
 def ask(
-    queue: QueueClient, *payloads: bytes, timeout_s: float = 20.0, request_id: str = "r", **how: Any
+    queue: QueueClient, *payloads: bytes, model: str = MODEL, timeout_s: float = 20.0, request_id: str = "r", **how: Any
 ) -> list[Answer]:
-    """Predict with a long deadline."""
-    return queue.predict(payloads, model_key=MODEL, task="bbox", request_id=request_id, timeout_s=timeout_s, **how)
+    """Predict with a long deadline; *how* is PredictCall's."""
+    call = PredictCall(model_key=model, task="bbox", request_id=request_id, timeout_s=timeout_s, **how)
+    return queue.predict(payloads, call)
 
 
 def answers(queue: QueueClient) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from services.queue import broker
 from services.queue.batch import Batch
+from services.queue.call import PredictCall
 from services.queue.feeder import Feeder
 from services.queue.pipe import Pipe
 from services.queue.requests import AsyncQueueClient
@@ -58,8 +59,9 @@ class World:
         await _until(lambda: bool(self.feeder.token))
 
     async def ask(self) -> tuple[int, bytes]:
-        answers = await self.client.predict([b"one"], model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
-        return answers[0].status, answers[0].body
+        call = PredictCall(model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
+        [answer] = await self.client.predict([b"one"], call)
+        return answer.status, answer.body
 
     async def asked(self) -> asyncio.Task[tuple[int, bytes]]:
         """Ask; return as soon as the request lies in Redis."""

@@ -12,17 +12,24 @@ import pytest
 import redis
 
 from chassis.errors import Conflict, NotFound, Unavailable, WrongState
-from services.queue.client import AsyncJob, QueueClient
+from services.queue.client import AsyncJob, PredictCall, QueueClient
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, ask, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import ROOT, start_redis, wait_until
 
 
-def submit(queue: QueueClient, *payloads: bytes, timeout_s: float = 60.0, keep_s: float = 60.0, **how: Any) -> str:
-    """Submit with a long deadline."""
-    about = {"about": b'{"name": "street"}', "model_key": MODEL, "task": "bbox", "request_id": "r"}
-    return queue.submit(payloads, timeout_s=timeout_s, keep_s=keep_s, **(about | how))
+def submit(
+    queue: QueueClient,
+    *payloads: bytes,
+    timeout_s: float = 60.0,
+    keep_s: float = 60.0,
+    about: bytes = b'{"name": "street"}',
+    **how: Any,
+) -> str:
+    """Submit with a long deadline; *how* is PredictCall's."""
+    call = PredictCall(**{"model_key": MODEL, "task": "bbox", "request_id": "r", "timeout_s": timeout_s} | how)
+    return queue.submit(payloads, call, about=about, keep_s=keep_s)
 
 
 def over(queue: QueueClient, job: str, **how: Any) -> AsyncJob:
@@ -240,12 +247,12 @@ def test_a_job_survives_its_gateway_the_dispatcher_and_redis(
     planned(url)
     code = f"""
 import time
-from services.queue.client import QueueClient
+from services.queue.client import PredictCall, QueueClient
 client = QueueClient({url!r})
 client.start()
 for n in range(12):
-    what = dict(model_key={MODEL!r}, task="bbox", request_id="x", timeout_s=60)
-    print(client.submit([b"%d" % n], about=b"1", keep_s=60, **what), flush=True)
+    call = PredictCall(model_key={MODEL!r}, task="bbox", request_id="x", timeout_s=60)
+    print(client.submit([b"%d" % n], call, about=b"1", keep_s=60), flush=True)
 time.sleep(600)
 """
     gateway = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ import os
 import pytest
 import redis
 
-from chassis.errors import BadRequest, TooBusy, Unavailable
+from chassis.errors import BadRequest, DeadlineExceeded, TooBusy, Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import ask, at_once, depth, planned
@@ -89,6 +89,11 @@ def test_an_unknown_priority_or_weight_is_refused(client: QueueClient) -> None:
         ask(client, b"x", weight=0)
 
 
+def test_a_request_without_any_time_left_is_refused(client: QueueClient) -> None:
+    with pytest.raises(DeadlineExceeded, match="before the request was whole"):
+        ask(client, b"x", timeout_s=0)
+
+
 def test_a_request_of_nothing_is_answered_with_nothing(client: QueueClient) -> None:
     assert ask(client) == []
 
@@ -123,7 +128,7 @@ def test_two_models_are_served_apart(
     planned(redis_url, model="acme-other-1")
 
     ask(client, b"x", request_id="here")
-    client.predict([b"y"], model_key="acme-other-1", task="bbox", request_id="there", timeout_s=10)
+    ask(client, b"y", model="acme-other-1", request_id="there")
 
     assert hashes.servicer.batches == [["here"]]
     assert others.servicer.batches == [["there"]]

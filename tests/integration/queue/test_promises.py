@@ -82,10 +82,10 @@ def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(
     start_dispatcher()
     planned(redis_url)
     code = f"""
-from services.queue.client import QueueClient
+from services.queue.client import PredictCall, QueueClient
 client = QueueClient({redis_url!r})
 client.start()
-client.predict([b"x"], model_key={MODEL!r}, task="bbox", request_id="x", timeout_s=1.0)
+client.predict([b"x"], PredictCall(model_key={MODEL!r}, task="bbox", request_id="x", timeout_s=1.0))
 """
     gateway = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     wait_until(lambda: depth(redis_url) == 1, what="the request")
@@ -370,7 +370,7 @@ def test_one_who_joins_gets_its_share_of_the_models(
     wait_until(lambda: len(owners() - {None, b""}) == 2 and b"" not in owners(), what="two owners")
 
     for key in keys:
-        [answer] = client.predict([b"x"], model_key=key, task="bbox", request_id=key, timeout_s=10)
+        [answer] = ask(client, b"x", model=key)
         assert answer.status == 200
     server.stop()
 

@@ -113,9 +113,7 @@ def test_many_images_in_one_request_count_once(queue: QueueClient):
 
 def test_what_is_refused_for_another_reason_does_not_count(queue: QueueClient, redis_url: str):
     with pytest.raises(Unavailable):
-        queue.predict(
-            [b"x"], model_key="acme-nobody-1", task="bbox", request_id="r", timeout_s=5, claim=claim(per_day=10)
-        )
+        ask(queue, b"x", model="acme-nobody-1", claim=claim(per_day=10))
     with pytest.raises(TooBusy):
         ask(queue, b"x", timeout_s=1e-6, claim=claim(per_day=10))
 

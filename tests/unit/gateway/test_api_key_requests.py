@@ -90,7 +90,7 @@ def test_the_queue_is_told_the_keys_client_class_and_weight(keyed: Gateway) -> N
     post(keyed.client, BBOX, headers={**ANN, "X-Priority": "batch"})
     post(keyed.client, BBOX, headers=ANN)
 
-    told = [(call["client_id"], call["priority"], call["weight"], call["claim"]) for call in keyed.queue.calls]
+    told = [(call.client_id, call.priority, call.weight, call.claim) for call in keyed.queue.calls]
     assert told == [("night", "batch", 0.5, None), ("ann", "batch", 1.0, None), ("ann", "interactive", 1.0, None)]
 
 
@@ -120,7 +120,7 @@ def test_a_quota_goes_with_the_request_and_what_is_left_of_it_with_the_answer(ke
 
     response = post(keyed.client, BBOX, headers=ANN)
 
-    assert keyed.queue.calls[0]["claim"].quota == quota_for("id-ann's", requests_per_s=2.5, burst=3, per_day=1000)
+    assert keyed.queue.calls[0].claim.quota == quota_for("id-ann's", requests_per_s=2.5, burst=3, per_day=1000)
     assert response.headers["RateLimit-Policy"] == '"rate";q=3;w=2, "day";q=1000;w=86400'
     assert response.headers["RateLimit"] == '"rate";r=1;t=1, "day";r=990;t=3601'
     names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -179,7 +179,7 @@ def test_a_public_gateway_without_keys_must_be_told_twice() -> None:
 def test_where_no_key_is_needed_usage_is_nobodys(gateway: Gateway) -> None:
     post(gateway.client, BBOX)
 
-    assert gateway.queue.calls[0]["client_id"] == ""
+    assert gateway.queue.calls[0].client_id == ""
 
 
 def test_what_comes_from_elsewhere_through_a_proxy_is_no_operators(gateway: Gateway) -> None:

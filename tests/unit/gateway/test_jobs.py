@@ -111,9 +111,9 @@ def test_what_a_job_asks_for_reaches_the_queue(gateway: Gateway) -> None:
     post(gateway.client, f"{V3}/jobs")
 
     [first, second] = gateway.queue.calls
-    assert 3500 < first["timeout_s"] <= 3600
-    assert (first["priority"], first["idempotency_key"], first["task"]) == ("batch", "k", "bbox")
-    assert (590 < second["timeout_s"] <= 600, second["priority"]) == (True, "interactive")
+    assert 3500 < first.timeout_s <= 3600
+    assert (first.priority, first.idempotency_key, first.task) == ("batch", "k", "bbox")
+    assert (590 < second.timeout_s <= 600, second.priority) == (True, "interactive")
     assert post(gateway.client, f"{V3}/jobs", headers={"X-Request-Timeout-S": "1e9"}).status_code == 400
 
 

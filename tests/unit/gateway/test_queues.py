@@ -67,7 +67,7 @@ def test_an_item_that_is_answered_when_replayed_leaves_the_quarantine(poisoned: 
     replayed = client.post(f"{HERE}/{ID}/replay", json={})
 
     assert replayed.json == {"id": ID, "answered": True}
-    assert poisoned.queue.calls[0]["payloads"] == [b"\xff\xd8poison"]
+    assert poisoned.queue.payloads[0] == [b"\xff\xd8poison"]
     assert [left.id for left in poisoned.operator.items] == ["1700000000001-0"]
 
 

@@ -38,10 +38,10 @@ def test_the_queue_gets_the_bytes_as_they_came(gateway: Gateway) -> None:
     })  # fmt: skip
 
     call = gateway.queue.calls[0]
-    assert call["payloads"] == [picture]
-    assert (call["model_key"], call["task"], call["request_id"]) == ("acme-coco_things-1", "bbox", "mine-1")
-    assert call["idempotency_key"] == "once"
-    assert 4 < call["timeout_s"] <= 5
+    assert gateway.queue.payloads == [[picture]]
+    assert (call.model_key, call.task, call.request_id) == ("acme-coco_things-1", "bbox", "mine-1")
+    assert call.idempotency_key == "once"
+    assert 4 < call.timeout_s <= 5
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_path_names_the_task_and_q_the_model(gateway: Gateway, path: str, ke
     in_query = post(gateway.client, f"{V3}/predict/{path}?q={key}")
 
     assert in_form.status_code == in_query.status_code == 200
-    assert [call["task"] for call in gateway.queue.calls] == [path, path]
+    assert [call.task for call in gateway.queue.calls] == [path, path]
     assert in_form.json and in_query.json
     assert in_form.json["type"] == in_query.json["type"]
 
@@ -113,7 +113,7 @@ def test_several_pictures_are_answered_together_and_a_bad_one_alone_is_told(gate
     }  # fmt: skip
     assert result["c.txt"]["problem"]["status"] == 415
     assert "problem" not in result["a.png"]
-    assert gateway.queue.calls[0]["payloads"] == [good, broken, good]
+    assert gateway.queue.payloads[0] == [good, broken, good]
 
 
 def test_two_pictures_of_one_name_both_appear(gateway: Gateway) -> None:
@@ -219,7 +219,7 @@ def test_a_models_own_deadline_stands_where_the_request_names_none(gateway: Gate
 
     post(gateway.client, f"{V3}/predict/bbox")
 
-    assert 2.5 < gateway.queue.calls[0]["timeout_s"] <= 3.0
+    assert 2.5 < gateway.queue.calls[0].timeout_s <= 3.0
 
 
 @pytest.mark.parametrize("key", ["x" * 129, "a b", "é"])
