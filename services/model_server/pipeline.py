@@ -39,10 +39,12 @@ class Work(NamedTuple):
 class Done:
     """One item's answer, or what was wrong with it, and the seconds that it took.
 
-    *shared* items went through the model in the one execution that ``wait_s`` and ``infer_s`` are of.
+    *shared* items went through the model in the one execution that ``wait_s`` and ``infer_s`` are of, and that *began*
+    then (the pipeline's clock; None where it was never run).
     """
 
     answer: bytes | ServoirError = b""
+    began: float | None = None
     decode_s: float = 0.0
     wait_s: float = 0.0
     infer_s: float = 0.0
@@ -60,9 +62,10 @@ class _Batch(NamedTuple):
 
 
 class Ran(NamedTuple, Generic[Outputs]):
-    """What came of one execution, and the seconds before and inside it."""
+    """What came of one execution, when it *began* (the pipeline's clock), and the seconds before and inside it."""
 
     outputs: Outputs
+    began: float
     wait_s: float
     infer_s: float
 
@@ -114,7 +117,7 @@ class Pipeline:
         with self._slots:
             began = self._clock()
             outputs = self._engine.infer(self._named(tensors))
-            return Ran(outputs, began - arrived, self._clock() - began)
+            return Ran(outputs, began, began - arrived, self._clock() - began)
 
     def _named(self, tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """Return *tensors* under the model's own name where it has one input and was given one."""
@@ -167,7 +170,7 @@ class Pipeline:
                 began = self._clock()
                 results = self._inferred(group, _on_time(group, batch, began))
                 ended = self._clock()
-                ran.append(Ran(results, began - arrived, ended - began))
+                ran.append(Ran(results, began, began - arrived, ended - began))
                 arrived = ended
         for group, of_group in zip(groups, ran, strict=True):
             self._answer_group(group, of_group, batch)
@@ -179,7 +182,7 @@ class Pipeline:
             if at not in ran.outputs:
                 done.answer = DeadlineExceeded("the time was up before the model was free")
                 continue
-            done.infer_s = ran.infer_s
+            done.began, done.infer_s = ran.began, ran.infer_s
             self._postprocess(ran.outputs[at], batch.prepared[place], batch.works[place].task, done)
 
     def _inferred(self, group: Group, on_time: Sequence[int]) -> dict[int, Tensors | ServoirError]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import grpc
 
 from chassis import logs
-from chassis.errors import BadRequest, DeadlineExceeded, ServoirError
+from chassis.errors import BadRequest, ServoirError, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
 from services.model_server.memory import resident_bytes
@@ -28,14 +29,13 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
         with self._replica.working() as loaded:
-            arrived = loaded.pipeline.clock()
+            arrived, arrived_at = loaded.pipeline.clock(), time.time()
             self._check(request, loaded)
-            ours = request.instance_id == self._replica.instance_id
-            works = [_work(item, arrived, item.by_s if ours else 0.0) for item in request.items]
+            works = [_work(item, arrived, item.by_s if request.instance_id else 0.0) for item in request.items]
             done = loaded.pipeline.run(works, wanted=context.is_active)
             response = _response(request.items, done, arrived, loaded.pipeline.clock())
         count_batch(done)
-        self._tell(request.items, done, response.timings)
+        self._tell(request.items, done, response.timings, arrived_at - arrived)
         return response
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:
@@ -60,18 +60,21 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         )
 
     def _check(self, request: pb.PredictRequest, loaded: Loaded) -> None:
+        if request.instance_id not in ("", self._replica.instance_id):
+            raise Unavailable("another process has this address by now, with a lease of its own")
         key, most = self._replica.modelinfo.key, loaded.capacity.max_batch_size
         if request.model_key != key:
             raise BadRequest(f"this server has {key}, not {request.model_key[:200]!r}")
         if not 1 <= len(request.items) <= most:
             raise BadRequest(f"a batch of {len(request.items)} items: this server takes 1 to {most}")
 
-    def _tell(self, items: Sequence[pb.Item], done: Sequence[Done], timings: pb.Timings) -> None:
+    def _tell(self, items: Sequence[pb.Item], done: Sequence[Done], timings: pb.Timings, ahead_s: float) -> None:
+        """Write the batch's line; *ahead_s* is how far Unix time is ahead of the pipeline's clock."""
         log.info(
             "batch_answered",
             model_key=self._replica.modelinfo.key,
             request_ids=[item.request_id for item in items],
-            late=[item.request_id for item, came in zip(items, done, strict=True) if _was_late(came)],
+            began_at=[None if came.began is None else round(came.began + ahead_s, 3) for came in done],
             items=len(done),
             failed=sum(isinstance(item.answer, ServoirError) for item in done),
             decode_s=round(timings.decode_s, 6),
@@ -80,10 +83,6 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             postprocess_s=round(timings.postprocess_s, 6),
             total_s=round(timings.total_s, 6),
         )
-
-
-def _was_late(came: Done) -> bool:
-    return isinstance(came.answer, DeadlineExceeded)
 
 
 def _work(item: pb.Item, arrived: float, by_s: float) -> Work:

@@ -1,6 +1,6 @@
 """``python -m tests.chaos.run --faults 1000 --seed 7``: breaks a real suite under load and checks its promises.
 
-Prints the seed, the counts and every violation; exits with 1 when there is one. The same seed does the same things
+Prints the seed, the counts and every violation; exits with 1 when there is one, and keeps the logs in ``out``. The same seed does the same things
 to the same parts (what they are doing at that moment differs, as it does in life).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
+import shutil
 import signal
 import sys
 import tempfile
@@ -78,6 +79,15 @@ def _settle(world: World, history: History) -> None:
     history.keys_after = world.keys()
 
 
+def _kept(folder: Path, seed: int) -> Path:
+    """Copy the parts' logs to where they outlive the run; return the folder."""
+    kept = Path("out") / f"chaos-{seed}"
+    kept.mkdir(parents=True, exist_ok=True)
+    for log in folder.glob("*.log"):
+        shutil.copy(log, kept)
+    return kept
+
+
 def main() -> int:
     """Run once, as the command line says."""
     parser = argparse.ArgumentParser(description="Break a real suite under load and check its promises.")
@@ -91,7 +101,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="servoir-chaos-") as folder:
         subject: Subject = SUBJECTS[arguments.subject](Path(folder) / "model")
         history = run(Path(folder), subject, seed=arguments.seed, faults=arguments.faults, clients=arguments.clients)
-    found = violations(history)
+        if found := violations(history):
+            print(f"logs: {_kept(Path(folder), arguments.seed)}")
     print(history.summary())
     for violation in found[:50]:
         print(f"{violation} ({meanwhile(history, violation)})")

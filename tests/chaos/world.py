@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +129,12 @@ def _ready(address: str | None) -> Callable[[], bool]:
 
 
 def _executions(line: str) -> Iterator[Executed]:
-    """Yield what a log line says was run; it is written at a batch's end, so its times are counted back."""
+    """Yield what a log line says was run, and when it was begun."""
     try:
         event = json.loads(line)
     except ValueError:
         return
     if event.get("event") == "batch_answered":
-        ended = datetime.fromisoformat(event["time"]).timestamp()
-        # Not back from its parts' times: a pause after the inference is in the total alone.
-        began = ended - event["total_s"] + event["decode_s"] + event["wait_s"]
-        ran = Counter(event["request_ids"]) - Counter(event["late"])
-        yield from (Executed(request_id, began) for request_id in ran.elements())
+        for request_id, began_at in zip(event["request_ids"], event["began_at"], strict=True):
+            if began_at is not None:
+                yield Executed(request_id, began_at)

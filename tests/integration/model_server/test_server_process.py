@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc_client import error_of
+from chassis.rpc_server import ERROR_NAME
 from services.model_server.exits import Exit
 from tests.integration.model_server.serving import Serving
 from tests.model_folders import echo_folder
@@ -76,6 +78,7 @@ def test_an_item_whose_time_is_up_is_answered_504(echo: Serving) -> None:
     response = echo.predict(KEY, [b"x"], time_left_s=-0.001)
 
     assert response.outcomes[0].problem.status == 504
+    wait_until(lambda: [row["began_at"] for row in echo.log("batch_answered")][-1:] == [[None]], what="it did not run")
 
 
 def deadline_status(echo: Serving, instance_id: str, by_s: float) -> int:
@@ -85,13 +88,23 @@ def deadline_status(echo: Serving, instance_id: str, by_s: float) -> int:
     return int(outcome.problem.status or 200)
 
 
-def test_a_deadline_by_the_servers_own_clock_holds_and_one_by_anothers_does_not(echo: Serving) -> None:
+def test_a_deadline_by_the_servers_own_clock_holds(echo: Serving) -> None:
     told = echo.stub.Describe(pb.DescribeRequest())
 
     assert deadline_status(echo, told.instance_id, told.clock_s + 30) == 200
     assert deadline_status(echo, told.instance_id, told.clock_s - 0.001) == 504
-    assert deadline_status(echo, "another", told.clock_s - 0.001) == 200
+    assert deadline_status(echo, "", told.clock_s - 0.001) == 200
     assert echo.predict(KEY, [b"x"]).clock_s > told.clock_s
+
+
+def test_a_batch_for_a_process_that_had_the_address_before_is_not_run(echo: Serving) -> None:
+    before = len(echo.log("batch_answered"))
+    with pytest.raises(grpc.RpcError) as refused:
+        deadline_status(echo, "another", 1.0)
+
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert dict(refused.value.trailing_metadata())[ERROR_NAME] == "Unavailable"
+    assert len(echo.log("batch_answered")) == before
 
 
 def test_what_lay_before_a_paused_server_until_its_deadline_is_not_run(echo: Serving) -> None:
@@ -136,6 +149,7 @@ def test_a_batch_is_one_line_in_the_log_with_its_request_ids(echo: Serving) -> N
     line = echo.log("batch_answered")[-1]
     assert line["request_ids"] == ["request-0", "request-1"]
     assert line["items"] == 2
+    assert all(0 <= time.time() - began_at < 60 for began_at in line["began_at"])
 
 
 def metrics_of(serving: Serving) -> str:
