@@ -1,7 +1,7 @@
 """``python -m tests.chaos.run --faults 1000 --seed 7``: breaks a real suite under load and checks its promises.
 
-Prints the seed, the counts and every violation; exits with 1 when there is one, and keeps the logs in ``out``. The same seed does the same things
-to the same parts (what they are doing at that moment differs, as it does in life).
+Prints the seed, the counts and every violation; exits with 1 when there is one, and keeps the logs in ``out``. The
+same seed does the same things to the same parts (what they are doing at that moment differs, as it does in life).
 """
 
 from __future__ import annotations
