@@ -8,6 +8,7 @@ Both speak the real protocols over real gRPC. The model server runs inside a tes
 - ``fail…``        the whole call fails with INTERNAL;
 - ``refuse…``      the whole call is refused with UNAVAILABLE, as by a server that drains;
 - ``sleep:S:…``    its batch takes S seconds longer;
+- ``hold…``        its batch takes until the servicer's ``gate`` is set (30 s at most);
 - anything else    its SHA-256.
 """
 
@@ -57,6 +58,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         """By this process's ``time.perf_counter``; 0.0 for those that were not told so."""
         self.late_items = 0
         self.obeys = True
+        self.gate = threading.Event()
         self._journal = journal.open("a", buffering=1) if journal else None
         self._executions = threading.BoundedSemaphore(concurrency)
 
@@ -80,8 +82,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
             if self._journal:
                 print(item.request_id, item.id, len(request.items), f"{item.time_left_s:.4f}", file=self._journal)
 
-    @staticmethod
-    def _obey(payload: bytes) -> None:
+    def _obey(self, payload: bytes) -> None:
         if payload.startswith(b"poison"):
             os._exit(137)
         if payload.startswith(b"fail"):
@@ -90,6 +91,8 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
             raise Unavailable("told to refuse")
         if payload.startswith(b"sleep:"):
             time.sleep(float(payload.split(b":")[1]))
+        if payload.startswith(b"hold"):
+            self.gate.wait(30)
 
     @staticmethod
     def _outcome(item: pb.Item) -> pb.Outcome:

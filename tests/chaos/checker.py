@@ -88,7 +88,8 @@ def usage_equals_answers(history: History) -> Iterable[str]:
     """Yield requests counted twice, answered but not counted, or counted as something else.
 
     A client that lost its connection, or whose answer was lost with Redis's connection, may have been counted once.
-    What was answered just before Redis was killed may have been forgotten (docs/queue.md), and then count as late.
+    What was answered just before Redis was killed may have been forgotten (docs/queue.md), and then not count, or as
+    late.
     """
     counts = Counter(counted.request_id for counted in history.counted)
     statuses = {counted.request_id: counted.status for counted in history.counted}
@@ -97,17 +98,17 @@ def usage_equals_answers(history: History) -> Iterable[str]:
             yield f"{request_id}: counted {count} times"
     for answer in history.answered:
         counted = statuses.get(answer.request_id)
-        forgotten = counted == 504 and _redis_was_killed_after(history, answer.at)
+        forgotten = counted in (504, None) and may_be_forgotten(history, answer)
         if answer.status == 200 and counted != 200 and not forgotten:
             yield f"{answer.request_id}: answered 200, counted {counted}"
         if answer.status == 429 and counted is not None:
             yield f"{answer.request_id}: refused with 429, counted {counted}"
 
 
-def _redis_was_killed_after(history: History, moment: float) -> bool:
-    """Return whether what Redis did at *moment* may not have been in its append-only file when it was killed."""
+def may_be_forgotten(history: History, answer: Answered) -> bool:
+    """Return whether *answer* may not have been in Redis's append-only file when Redis was killed."""
     kills = (fault for fault in history.faults if (fault.kind, fault.target) == ("kill", "redis"))
-    return any(kill.began - FORGETS_S <= moment <= kill.began + LATE_S for kill in kills)
+    return any(kill.began - FORGETS_S <= answer.at <= kill.began + LATE_S for kill in kills)
 
 
 def meanwhile(history: History, violation: str) -> str:

@@ -11,10 +11,10 @@ from loadtests.bench import load
 from loadtests.bench.load import Source
 from loadtests.bench.plan import Plan
 from loadtests.bench.suite import Suite
-from services.queue.broker import PREFIX
 
 REQUESTS, QUICK_REQUESTS = 1_000_000, 50_000
 _CLIENTS = 64
+_QUEUE = "servoir:queue:*"
 _SETTLES_S = 8.0
 """After it, usage has been written, and connections of the load are closed."""
 
@@ -65,6 +65,6 @@ def measure(plan: Plan) -> Soak:
 def _level(requests: int, suite: Suite) -> Level:
     time.sleep(_SETTLES_S)
     with Redis.from_url(suite.redis) as redis:
-        keys = sorted(key.decode() for key in redis.scan_iter(f"{PREFIX}*", count=1000))
+        keys = sorted(key.decode() for key in redis.scan_iter(_QUEUE, count=1000))
         used = redis.info("memory")["used_memory"]
     return Level(requests, suite.memory_bytes(), used, keys)

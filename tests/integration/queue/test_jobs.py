@@ -41,14 +41,16 @@ def over(queue: QueueClient, job: str, **how: Any) -> AsyncJob:
 class Busy:
     """A model server with a batch that runs, and one more that waits at it: what comes now waits in the queue."""
 
-    def __init__(self, url: str, queue: QueueClient) -> None:
-        self.running = Asking(lambda: ask(queue, b"sleep:2:1"))
+    def __init__(self, url: str, queue: QueueClient, server: FakeModelServer) -> None:
+        self._gate = server.servicer.gate
+        self.running = Asking(lambda: ask(queue, b"hold"))
         wait_until(lambda: at_work(url) == 1, what="a batch that runs")
         self.next = Asking(lambda: ask(queue, b"next"))
         wait_until(lambda: at_work(url) == 2, what="a batch that waits at the server")
 
     def end(self) -> None:
-        """Wait until both are answered."""
+        """Let it go on, and wait until both are answered."""
+        self._gate.set()
         assert self.running.result()[0].status == self.next.result()[0].status == 200
 
 
@@ -57,7 +59,7 @@ def busy(redis_url: str, client: QueueClient, served: FakeModelServer, start_dis
     """The one model server is busy."""
     start_dispatcher()
     planned(redis_url)
-    return Busy(redis_url, client)
+    return Busy(redis_url, client, served)
 
 
 def test_a_job_has_the_answer_of_each_payload(
@@ -106,12 +108,13 @@ def test_what_runs_is_let_finish(
 ) -> None:
     start_dispatcher()
     planned(redis_url)
-    job = submit(client, b"sleep:1:x")
+    job = submit(client, b"hold")
     wait_until(lambda: at_work(redis_url) == 1, what="a job that runs")
 
     assert client.job(job).state == "running"
     with pytest.raises(WrongState, match="runs already"):
         client.cancel(job)
+    served.servicer.gate.set()
     assert over(client, job).state == "done"
     with pytest.raises(WrongState, match="answered already"):
         client.cancel(job)
@@ -148,6 +151,7 @@ def test_a_job_is_its_clients_only(client: QueueClient, busy: Busy) -> None:
             client.cancel(job, client_id=client_id)
     with pytest.raises(NotFound):
         client.job("unknown", client_id="acme")
+    busy.end()
     assert over(client, job, client_id="acme").state == "done"
 
 
@@ -160,10 +164,10 @@ def test_one_idempotency_key_is_one_job(
     with pytest.raises(Conflict):
         submit(client, b"b", idempotency_key="k")
     joined = Asking(lambda: ask(client, b"a", idempotency_key="k"))
+    busy.end()
     assert over(client, job).state == "done"
     assert joined.result()[0].body == prediction_of(b"a")
     assert submit(client, b"a", idempotency_key="k") == job
-    busy.end()
     wait_until(lambda: len(registry.counted()) == 3, what="usage of what ran")
 
 
@@ -174,6 +178,7 @@ def test_a_job_under_the_key_of_a_request_has_its_answer(client: QueueClient, bu
     joined = submit(client, b"a", idempotency_key="k")
 
     assert client.job(joined).state == "queued"
+    busy.end()
     assert asked.result()[0].body == prediction_of(b"a")
     assert [answer.body for answer in over(client, joined).answers if answer] == [prediction_of(b"a")]
     assert submit(client, b"a", idempotency_key="k") == joined
@@ -184,6 +189,7 @@ def test_a_cancelled_job_may_be_tried_again_under_its_key(client: QueueClient, b
     client.cancel(first)
 
     second = submit(client, b"a", idempotency_key="k")
+    busy.end()
 
     assert second != first
     assert over(client, second).state == "done"

@@ -240,11 +240,12 @@ def test_clients_share_by_their_weights(
     registry.lease(lease("one", server.address, batch_size=1))
     start_dispatcher()
     planned(redis_url)
-    asked = at_once(client, [b"sleep:1:"])
+    asked = at_once(client, [b"hold"])
     wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
     for name, weight in (("light", 1.0), ("heavy", 3.0)):
         asked += at_once(client, [b"x"] * 30, client_id=name, request_id=name, weight=weight)
     wait_until(lambda: depth(redis_url) == 61, what="all of them")
+    server.servicer.gate.set()
 
     for call in asked:
         assert call.result()[0].status == 200
@@ -261,12 +262,13 @@ def test_the_batch_class_goes_after_interactive_and_is_not_starved(
     registry.lease(lease("one", server.address, batch_size=1))
     start_dispatcher()
     planned(redis_url)
-    asked = at_once(client, [b"sleep:1:"])
+    asked = at_once(client, [b"hold"])
     wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
     asked += at_once(client, [b"x"] * 20, priority="batch", request_id="batch")
     wait_until(lambda: depth(redis_url) == 21, what="the batch class")
     asked += at_once(client, [b"x"] * 60, request_id="interactive")
     wait_until(lambda: depth(redis_url) == 81, what="all of them")
+    server.servicer.gate.set()
 
     for call in asked:
         assert call.result()[0].status == 200
@@ -342,9 +344,11 @@ def test_two_dispatchers_do_not_split_what_could_be_one_batch(
     start_dispatcher()
     start_dispatcher()
     planned(redis_url)
-    asked = at_once(client, [b"sleep:0.5:"])
+    asked = at_once(client, [b"hold"])
     wait_until(lambda: at_work(redis_url) == 1, what="a busy server")
     asked += at_once(client, [b"%d" % number for number in range(32)])
+    wait_until(lambda: depth(redis_url) == 33, what="all of them")
+    server.servicer.gate.set()
 
     for call in asked:
         assert call.result()[0].status == 200
