@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from services.gateway.parts import Parts
 
 log = logs.logger()
-_WAY_BACK_S, _WAY_BACK_SHARE = 0.01, 0.05
+_WAY_BACK_S, _WAY_BACK_SHARE = 0.03, 0.05
 _QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page", "page.docs"})
 
 EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
