@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
@@ -23,9 +24,15 @@ from loadtests.bench.results import Results
 from loadtests.bench.suite import Suite
 
 PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth", "soak")
-_ONLY_WHEN_NAMED = ("soak",)
 _WIDTH = 150
 _ON_A_SUITE = ("efficiency", "latency", "cost")
+_ALONE: dict[str, Callable[[Plan], Any]] = {
+    "server": server.measure,
+    "overload": overload.measure,
+    "growth": growth.measure,
+    "soak": soak.measure,
+}
+"""Parts that start what they need themselves."""
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -50,18 +57,10 @@ def _measure(parts: Sequence[str], plan: Plan, found: Results, console: Console)
         for part in parts:
             if part in _ON_A_SUITE:
                 _measure_on(part, plan, suite, found, console)
-    if "server" in parts:
-        with console.status("server"):
-            found.server = server.measure(plan)
-    if "overload" in parts:
-        with console.status("overload"):
-            found.overload = overload.measure(plan)
-    if "growth" in parts:
-        with console.status("growth"):
-            found.growth = growth.measure(plan)
-    if "soak" in parts:
-        with console.status("soak"):
-            found.soak = soak.measure(plan)
+    for part, measure in _ALONE.items():
+        if part in parts:
+            with console.status(part):
+                setattr(found, part, measure(plan))
 
 
 def _measure_on(part: str, plan: Plan, suite: Suite, found: Results, console: Console) -> None:
@@ -79,8 +78,8 @@ def main(arguments: Sequence[str]) -> int:
     asked, began = _options(arguments), time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found = results.read(asked.out) if asked.parts else Results()
-    left_out = {*_ONLY_WHEN_NAMED, *(["growth"] if asked.quick else [])}
-    parts = [part for part in PARTS if part in asked.parts or (not asked.parts and part not in left_out)]
+    wanted = asked.parts or (PARTS[:-2] if asked.quick else PARTS[:-1])
+    parts = [part for part in PARTS if part in wanted]
     with TemporaryDirectory(prefix="servoir-bench-") as home:
         with console.status("models and pictures"):
             planned = plan(

@@ -29,13 +29,14 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
         with self._replica.working() as loaded:
-            arrived, arrived_at = loaded.pipeline.clock(), time.time()
+            arrived = loaded.pipeline.clock()
+            ahead_s = time.time() - arrived
             self._check(request, loaded)
             works = [_work(item, arrived, item.by_s if request.instance_id else 0.0) for item in request.items]
             done = loaded.pipeline.run(works, wanted=context.is_active)
             response = _response(request.items, done, arrived, loaded.pipeline.clock())
         count_batch(done)
-        self._tell(request.items, done, response.timings, arrived_at - arrived)
+        self._tell(request.items, done, response.timings, ahead_s)
         return response
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:

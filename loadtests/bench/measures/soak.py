@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import msgspec
 from redis import Redis
@@ -47,18 +48,16 @@ class Soak(msgspec.Struct, frozen=True):
 def measure(plan: Plan) -> Soak:
     """Return what is left after each part of so many requests."""
     wanted = QUICK_REQUESTS if plan.quick else REQUESTS
-    statuses: dict[int, int] = {}
-    wrong = 0
+    statuses, wrong = Counter[int](), 0
     with Suite(plan.home / "soak", [plan.echo]) as suite:
         source = Source(plan.echo, [plan.body], clients=_CLIENTS)
         load.run(suite.direct, suite.parts(), [source], seconds=plan.lasts(30.0, quick=5.0))
         levels = [_level(0, suite)]
         while levels[-1].requests < wanted:
             seen = load.run(suite.direct, suite.parts(), [source], seconds=plan.lasts(60.0, quick=10.0)).first
-            for status, count in seen.statuses.items():
-                statuses[status] = statuses.get(status, 0) + count
+            statuses.update(seen.statuses)
             wrong += seen.wrong
-            levels.append(_level(sum(statuses.values()), suite))
+            levels.append(_level(statuses.total(), suite))
     return Soak(levels, statuses, wrong)
 
 
