@@ -6,7 +6,6 @@ Every option stands over its variable (``--memory-cap`` over SERVOIR_MEMORY_CAP)
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from chassis import logs
 from chassis.rpc_server import CannotBind
 from chassis.settings import BadSettings, described, load, parse_bytes
+from services.model_server import machine
 from services.model_server.exits import CannotServe, Exit
 from services.model_server.replica import State
 from services.model_server.server import ModelServer
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> Exit:
     except BadSettings as error:
         sys.stderr.write(f"{error}\n")
         return Exit.BAD_SETTINGS
-    os.nice(settings.nice)
+    machine.give_way(settings.nice)
     logs.configure("model_server", settings.log_level)
     log.info("settings_read", **described(settings))
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import resource
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,6 +32,27 @@ def fingerprint() -> str:
     return f"{platform.machine()} {model} x{cores()}"
 
 
+def give_way(nice: int) -> None:
+    """Let this process give way to others, unless *nice* is 0.
+
+    It interrupts none of them either when it wakes up (``SCHED_BATCH``): a third fewer switches while a model computes.
+    """
+    if nice:
+        _set_priority(os.getpriority(os.PRIO_PROCESS, 0) + nice)
+        _of_each_thread(lambda thread: os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0)))
+
+
+def _set_priority(nice: int) -> None:
+    _of_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, nice))
+
+
+def _of_each_thread(change: Callable[[int], None]) -> None:
+    """Call *change* with each thread's id: Linux keeps priorities by thread, and new ones take their starter's."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):
+            change(int(thread.name))
+
+
 def _may_raise_priority() -> bool:
     return os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20
 
@@ -45,14 +68,7 @@ class LowPriority:
 
     def __enter__(self) -> None:
         self._before = os.getpriority(os.PRIO_PROCESS, 0)
-        self._set(max(self._before, self._nice))
+        _set_priority(max(self._before, self._nice))
 
     def __exit__(self, *_: object) -> None:
-        self._set(self._before)
-
-    def _set(self, nice: int) -> None:
-        for thread in Path("/proc/self/task").iterdir():  # Linux keeps a priority for each thread
-            try:
-                os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
-            except ProcessLookupError:
-                continue
+        _set_priority(self._before)

@@ -18,8 +18,10 @@ from services.model_server.warmup import Measured
 NEAR = 0.98
 HANDOVER_S = 0.004
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
+HANDOVER_SHARE = 0.09
+"""How much of a batch's own time that may be. Longer batches gain little more, and everyone waits for their end."""
 
-_VERSION = 9
+_VERSION = 10
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -56,12 +58,17 @@ def settings_to_try(cores: int) -> list[Setting]:
 
 
 def best_size(measured: Sequence[Measured]) -> Measured:
-    """Return the smallest batch size whose throughput is near the best: the rest of the gain costs too much latency.
+    """Return the smallest batch with nearly the best throughput that is long enough to be worth its handover.
 
-    Throughput is what is left of it when each batch has to be handed over, too: the quicker a model, the larger.
+    Where none is that long, the smallest near the best of what is left of the throughput when each batch is handed
+    over, too: the quicker a model, the larger.
     """
-    most = max(map(_served_per_s, measured))
-    return min((row for row in measured if _served_per_s(row) >= NEAR * most), key=lambda row: row.batch_size)
+    most, most_served = max(row.items_per_s for row in measured), max(map(_served_per_s, measured))
+    worth_it = [
+        row for row in measured if row.items_per_s >= NEAR * most and row.seconds * HANDOVER_SHARE >= HANDOVER_S
+    ]
+    near = worth_it or [row for row in measured if _served_per_s(row) >= NEAR * most_served]
+    return min(near, key=lambda row: row.batch_size)
 
 
 def _served_per_s(row: Measured) -> float:

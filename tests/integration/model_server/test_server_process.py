@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -191,7 +192,12 @@ def wait_for_figures(serving: Serving) -> dict[str, float]:
 
 
 def test_it_gives_way_to_those_who_bring_its_work(echo: Serving) -> None:
-    assert psutil.Process(echo.server.process.pid).nice() == psutil.Process().nice() + 5
+    pid = echo.server.process.pid
+
+    assert psutil.Process(pid).nice() == psutil.Process().nice() + 5
+    assert {os.sched_getscheduler(int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()} == {
+        os.SCHED_BATCH
+    }
 
 
 def test_health_and_reflection_are_there(echo: Serving) -> None:

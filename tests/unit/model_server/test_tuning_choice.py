@@ -52,7 +52,15 @@ def test_where_batches_are_faster_they_are_run_whole() -> None:
 
 def test_the_quicker_a_model_the_larger_its_batches() -> None:
     assert best_size([Measured(1, 0.0001, 10_000.0), Measured(8, 0.001, 8_000.0)]).batch_size == 8
-    assert best_size([Measured(1, 0.03, 66.0), Measured(4, 0.12, 66.0), Measured(8, 0.24, 66.0)]).batch_size == 4
+    assert best_size(one_by_one(0.002)).batch_size == 8
+    assert best_size(one_by_one(0.015)).batch_size == 4
+    assert best_size(one_by_one(0.03)).batch_size == 2
+    assert best_size(one_by_one(0.1)).batch_size == 1
+
+
+def one_by_one(item_s: float) -> list[Measured]:
+    """Return batches that take as long as their items one after the other."""
+    return [Measured(size, size * item_s, 1 / item_s) for size in (1, 2, 4, 8)]
 
 
 def test_only_settings_that_can_fill_the_cores_are_tried() -> None:
