@@ -1,6 +1,7 @@
 """How Gunicorn runs a gateway (``python -m services.gateway``).
 
-Predictions wait in an event loop, so that a process can hold many; processes do the work, one for each core or so.
+Predictions wait in an event loop, so that a process can hold many. One for every two cores is enough: the other cores
+are for models, and each process more makes every request dearer, since less is done each time that one wakes up.
 Clients of the other services are created by ``wsgi.build`` in each process: neither sockets nor gRPC survive a fork.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from chassis import logs
+from chassis.cores import cores
 from chassis.settings import BadSettings, described, load
 from services.gateway.settings import Settings
 from services.gateway.start_check import CannotStart, check_parts
@@ -43,7 +45,7 @@ _metrics_folder = _settings.gateway_metrics_folder or tempfile.mkdtemp(prefix="s
 
 wsgi_app = "services.gateway.wsgi:build()"
 bind = _settings.gateway_address
-workers = _settings.gateway_workers
+workers = _settings.gateway_workers or max(1, cores() // 2)
 worker_class = "services.gateway.worker.Worker"
 backlog = 2048
 keepalive = 75

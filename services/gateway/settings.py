@@ -25,7 +25,7 @@ class Settings:
     gateway_address: str = setting("127.0.0.1:8080", help="host:port that HTTP is served at")
     redis_url: str = setting("redis://127.0.0.1:8379/0", help="where the queue is kept")
     registry_address: str = setting("127.0.0.1:8400", help="host:port of the registry")
-    gateway_workers: int = setting(2, help="processes")
+    gateway_workers: int = setting(0, help="processes; 0: one for every two cores")
     gateway_threads: int = setting(32, help="threads of one process, for what is no prediction")
     start_timeout_s: float = setting(10.0, help="how long Redis and the registry may take to appear at start")
     graceful_timeout_s: float = setting(30.0, help="how long requests at hand may take after SIGTERM")
@@ -73,8 +73,8 @@ class Settings:
                 f"SERVOIR_API_KEYS: off, but others can reach {self.gateway_address}: anyone could use every model. "
                 "Turn them on, or say SERVOIR_OPEN_TO_ALL=true as well if that is meant"
             )
-        if self.gateway_workers < 1 or self.gateway_threads < 1:
-            yield "SERVOIR_GATEWAY_WORKERS and SERVOIR_GATEWAY_THREADS: at least 1"
+        if self.gateway_workers < 0 or self.gateway_threads < 1:
+            yield "SERVOIR_GATEWAY_WORKERS: at least 0; SERVOIR_GATEWAY_THREADS: at least 1"
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
             yield "SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S"
         if not 0 < self.job_timeout_s <= self.max_job_timeout_s or self.job_keep_s < 1:

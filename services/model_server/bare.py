@@ -24,8 +24,8 @@ from typing import NamedTuple
 import msgspec
 
 from chassis import logs
+from chassis.cores import cores
 from chassis.settings import load
-from services.model_server import machine
 from services.model_server.batches import join, part
 from services.model_server.loading import Opened, open_model
 from services.model_server.model_folder import open_model_folder
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
     if not pictures:
         print(f"bare: {asked.pictures} holds no files; --pictures is a folder of pictures", file=sys.stderr)
         return 2
-    executions = max(machine.cores(), *(way.executions for way in asked.ways))
+    executions = max(cores(), *(way.executions for way in asked.ways))
     settings = load(ModelServerSettings, {}, model=asked.model)
     opened = open_model(open_model_folder(asked.model), Setting(asked.threads, executions), settings)
     bare = Bare(opened, pictures)

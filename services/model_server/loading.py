@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis import allocator, logs
+from chassis.cores import cores
 from chassis.errors import ServoirError
 from services.model_server import machine
 from services.model_server.adapters import adapter_for
@@ -70,14 +71,14 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
         float_images=model.modelinfo.task != "tensor" and model.modelinfo.config.get("dtype") != "uint8",
     )
     with machine.LowPriority():
-        allocator.limit_arenas(max(2, machine.cores()))
+        allocator.limit_arenas(max(2, cores()))
         engine = open_engine(model.modelinfo.framework_type, model.files, options)
         allocator.give_back()
     adapter = adapter_of(model, engine.inputs)
     pipeline = Pipeline(
         engine,
         adapter,
-        Crew(machine.cores()),
+        Crew(cores()),
         concurrency=setting.concurrency,
         ahead=0 if _fills_cores(engine, setting) else _AHEAD,
     )
@@ -86,4 +87,4 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
 
 def _fills_cores(engine: Engine, setting: Setting) -> bool:
     """Say whether executions keep every core busy: to decode beside them would only push them off their caches."""
-    return engine.device_bytes() == 0 and setting.threads * setting.concurrency >= machine.cores()
+    return engine.device_bytes() == 0 and setting.threads * setting.concurrency >= cores()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chassis import logs
+from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from services.model_server import machine
 from services.model_server.loading import Opened, largest_batch, open_model
@@ -47,7 +48,7 @@ def prepare(model: ModelFolder, settings: ModelServerSettings) -> Ready:
 
 def _prepare(model: ModelFolder, settings: ModelServerSettings, kept: Tuned | None) -> Ready:
     tuned = kept or (_tuned_by_probes(settings) if settings.tune == "full" else None)
-    setting = _fixed(tuned.setting if tuned else default_setting(machine.cores()), settings)
+    setting = _fixed(tuned.setting if tuned else default_setting(cores()), settings)
     opened = open_model(model, setting, settings)
     most = largest_batch(model, opened.engine, settings)
     with machine.LowPriority():
@@ -84,7 +85,7 @@ def _fixed(setting: Setting, settings: ModelServerSettings) -> Setting:
 
 def _tuned_by_probes(settings: ModelServerSettings) -> Tuned | None:
     """Return the best of what child processes measure; None where none could."""
-    tried = dict.fromkeys(_fixed(setting, settings) for setting in settings_to_try(machine.cores()))
+    tried = dict.fromkeys(_fixed(setting, settings) for setting in settings_to_try(cores()))
     trials = [trial for setting in tried if (trial := probe(setting, settings))]
     for trial in trials:
         tuned, fastest = best_of(trial)

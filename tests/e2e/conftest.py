@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite]:
     models: list[dict[str, object]] = [{"model": DETECTOR, "replicas": 2}, {"model": CLASSIFIER}]
-    running = RunningSuite(tmp_path_factory.mktemp("e2e") / "home", models)
+    running = RunningSuite(tmp_path_factory.mktemp("e2e") / "home", models, gateway_workers=2)
     running.said = running.up().stdout
     yield running
     answer = running.run("down")

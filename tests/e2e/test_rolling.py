@@ -96,7 +96,7 @@ def test_redis_is_restarted_and_whoever_asks_again_as_told_is_answered(rolling: 
 
 def test_one_command_restarts_a_suite_on_one_machine(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path, "acme-echo-1", more="config: {delay_s: 0.005}\n")
-    suite = RunningSuite(tmp_path / "home", [{"model": str(folder), "memory_cap": "500MiB"}], gateway_workers=2)
+    suite = RunningSuite(tmp_path / "home", [{"model": str(folder), "memory_cap": "500MiB"}], gateway_workers=1)
     suite.up()
     try:
         before = suite.processes()

@@ -75,11 +75,12 @@ def processes(gateway: Server) -> set[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM])
-def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: signal.Signals) -> None:
+def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: signal.Signals, workers: int) -> None:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
-    env = {"SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{port}", "SERVOIR_GATEWAY_WORKERS": "2"}
+    env = {"SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{port}", "SERVOIR_GATEWAY_WORKERS": str(workers)}
     gateway = Server(command, lambda: listens(port), tmp_path / "log", env)
     old = processes(gateway)
     callers = Callers(port, 8)
@@ -88,7 +89,8 @@ def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: sig
     gateway.process.send_signal(how)
     before = callers.answered
     if how is signal.SIGHUP:
-        wait_until(lambda: len(processes(gateway) - old) == 2 and not processes(gateway) & old, what="new processes")
+        wait_until(lambda: len(processes(gateway) - old) == workers, what="new processes")
+        wait_until(lambda: not processes(gateway) & old, what="the old ones are gone")
         wait_until(lambda: callers.answered > before + 50, what="they answer")
         gateway.process.send_signal(signal.SIGTERM)
     exit_code = gateway.process.wait(60)

@@ -13,7 +13,7 @@ from services.model_server.crew import Crew
 from services.model_server.engines import EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, DoesNotFit
 from services.model_server.loading import cap_of
-from services.model_server.machine import LowPriority, cores, quota_cores
+from services.model_server.machine import LowPriority
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import open_model_folder, verify
 from services.model_server.replica import Replica
@@ -119,12 +119,6 @@ def test_bad_settings_are_all_named() -> None:
         load(ModelServerSettings, {"SERVOIR_TUNE": "wild", "SERVOIR_THREADS": "-1", "SERVOIR_METRICS_PORT": "99999"})
 
     assert all(name in str(refused.value) for name in ("tune", "threads", "metrics_port"))
-
-
-def test_the_cores_of_a_cgroup_are_its_quota_by_its_period() -> None:
-    assert quota_cores("150000 100000\n") == 1.5
-    assert quota_cores("max 100000\n") is None
-    assert cores() >= 1
 
 
 def test_a_low_priority_ends_with_its_block_for_every_thread() -> None:
