@@ -89,8 +89,9 @@ def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: sig
     gateway.process.send_signal(how)
     before = callers.answered
     if how is signal.SIGHUP:
-        wait_until(lambda: len(processes(gateway) - old) == workers, what="new processes")
-        wait_until(lambda: not processes(gateway) & old, what="the old ones are gone")
+        wait_until(
+            lambda: len(processes(gateway) - old) == workers and not processes(gateway) & old, what="new processes"
+        )
         wait_until(lambda: callers.answered > before + 50, what="they answer")
         gateway.process.send_signal(signal.SIGTERM)
     exit_code = gateway.process.wait(60)
