@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.cores import cores
 from loadtests.bench import models, pictures
 from loadtests.bench.generator import Picture
 from loadtests.bench.models import Model
@@ -47,7 +47,7 @@ class Plan:
     @property
     def cores(self) -> int:
         """The cores that everything here shares."""
-        return len(os.sched_getaffinity(0))
+        return cores()
 
 
 def plan(home: Path, *, cache: Path, models_folder: Path | None, pictures_folder: Path | None, quick: bool) -> Plan:

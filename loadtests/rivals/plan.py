@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.cores import cores
 from loadtests.bench.generator import Picture
 from loadtests.bench.models import Model
 from loadtests.rivals.results import Setting
@@ -34,7 +34,7 @@ class Plan:
     @property
     def cores(self) -> int:
         """The cores that everything here shares."""
-        return len(os.sched_getaffinity(0))
+        return cores()
 
     @property
     def pictures_folder(self) -> Path:
