@@ -44,7 +44,7 @@ class Busy:
     def __init__(self, url: str, queue: QueueClient, server: FakeModelServer) -> None:
         self._gate = server.servicer.gate
         self.running = Asking(lambda: ask(queue, b"hold"))
-        wait_until(lambda: at_work(url) == 1, what="a batch that runs")
+        wait_until(lambda: server.servicer.batches, what="a batch that runs")
         self.next = Asking(lambda: ask(queue, b"next"))
         wait_until(lambda: at_work(url) == 2, what="a batch that waits at the server")
 
