@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,10 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.parts import Server, free_port, wait_until
+from chassis.cores import cores
+from tests.parts import ROOT, Server, free_port, wait_until
 
 BODY = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.gif"\r\n\r\nGIF89a\5\0\5\0\r\n--b--\r\n'
 HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
 
 
 class Callers:
@@ -74,14 +79,22 @@ def processes(gateway: Server) -> set[int]:
     return {child.pid for child in psutil.Process(gateway.process.pid).children()}
 
 
+@pytest.mark.parametrize(("setting", "expected"), [({}, max(1, cores() // 2)), ({"SERVOIR_GATEWAY_WORKERS": "3"}, 3)])
+def test_there_is_one_process_for_every_two_cores_where_nothing_is_set(setting: dict[str, str], expected: int) -> None:
+    told = subprocess.run(
+        [*COMMAND, "--print-config"], cwd=ROOT, env=os.environ | setting, capture_output=True, text=True, check=True
+    )
+
+    assert re.findall(r"^workers\s*= (\d+)$", told.stdout, re.MULTILINE) == [str(expected)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM])
 def test_no_request_fails_while_processes_change_or_end(tmp_path: Path, how: signal.Signals, workers: int) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:tests.integration.gateway.fake_gunicorn_conf"]
     env = {"SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{port}", "SERVOIR_GATEWAY_WORKERS": str(workers)}
-    gateway = Server(command, lambda: listens(port), tmp_path / "log", env)
+    gateway = Server(COMMAND, lambda: listens(port), tmp_path / "log", env)
     old = processes(gateway)
     callers = Callers(port, 8)
     wait_until(lambda: callers.answered > 50, what="load is on")
