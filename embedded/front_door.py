@@ -64,7 +64,7 @@ class FrontDoor:
             "connections": self.connections,
             "resolver": self._resolver(),
             "connect_timeout": "250ms" if self.resolver else "2s",  # a name may stand for one that has gone
-            "servers": "\n        ".join(self._server(address, len(self.gateways)) for address in self.gateways),
+            "servers": "\n        ".join(self._servers(self.gateways)),
             "max_upload_bytes": self.max_upload_bytes,
             "kept": "keepalive_min_timeout 2s;" if self.nginx_version >= FIRST_WITH_KEEPALIVE_MIN_TIMEOUT else "",
             "redirect": self._redirect(),
@@ -73,10 +73,13 @@ class FrontDoor:
             "grpc": self._grpc(),
         }
 
-    def _server(self, address: str, of: int) -> str:
-        """Return one server of *of*; a single one is never left out, for there is no other."""
-        alone = of == 1 and not self.resolver
-        return f"server {address}{' resolve' if self.resolver else ''} {_PASSIVE[alone]};"
+    def _servers(self, addresses: tuple[str, ...]) -> list[str]:
+        """Return the servers of a group. Each stands in for itself too, for when all of them are left out at once."""
+        named = [f"server {address}{' resolve' if self.resolver else ''}" for address in addresses]
+        if len(addresses) == 1 and not self.resolver:
+            return [f"{one} max_fails=0;" for one in named]
+        first = [f"{one} max_fails=3 fail_timeout=3s;" for one in named]
+        return first + [f"{one} backup max_fails=0;" for one in named]
 
     def _resolver(self) -> str:
         return f"resolver {self.resolver} valid=2s ipv6=off;" if self.resolver else ""
@@ -118,12 +121,9 @@ class FrontDoor:
         return f"        listen {self.grpc_address} http2;"
 
     def _group(self, key: str, addresses: tuple[str, ...]) -> str:
-        servers = " ".join(self._server(address, len(addresses)) for address in addresses)
         head = f"zone {_group(key)} 256k; least_conn; {self._resolver()}"
-        return f"upstream {_group(key)} {{ {head} {servers} keepalive 8; }}"
+        return f"upstream {_group(key)} {{ {head} {' '.join(self._servers(addresses))} keepalive 8; }}"
 
-
-_PASSIVE = {True: "max_fails=0", False: "max_fails=3 fail_timeout=3s"}
 
 CONTAINERS = FrontDoor(
     folder=Path("/run/nginx"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -27,10 +28,11 @@ class Backend(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, number: int = 0) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, number: int = 0, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.number, self.cuts, self.refuses = number, False, 0
         self.got: list[Got] = []
+        self._connections: list[socket.socket] = []
         self.gate, self.begun = threading.Event(), threading.Event()
         self.gate.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -42,9 +44,17 @@ class Backend(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: connections are meant to break."""
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.append(request)
+        super().process_request(request, client_address)
+
     def stop(self) -> None:
+        """End as a process does: nobody can connect, and connections that were kept are closed."""
         self.shutdown()
         self.server_close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -62,6 +62,22 @@ def test_a_gateway_that_is_gone_costs_no_request(door: Door, backends: tuple[Bac
     assert {(answer.status_code, answer.json()["backend"]) for answer in answers} == {(200, 2)}
 
 
+def test_one_that_is_back_is_asked_at_once_when_there_is_no_other(
+    door: Door, backends: tuple[Backend, Backend]
+) -> None:
+    first, second = backends
+    first.stop()
+    for _ in range(6):
+        assert httpx.post(door.url, content=b"x").json()["backend"] == 2
+    back = Backend(1, first.server_port)
+    second.stop()
+
+    answers = [httpx.post(door.url, content=b"x") for _ in range(6)]
+
+    back.stop()
+    assert {(answer.status_code, answer.json().get("backend")) for answer in answers} == {(200, 1)}
+
+
 def test_what_a_gateway_may_have_accepted_is_not_sent_to_another(door: Door, backends: tuple[Backend, Backend]) -> None:
     backends[0].cuts = backends[1].cuts = True
 
