@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from services.queue.plan import Plan, ReplicaPlan
+from services.queue.plan import Plan
 
 NO_REPLICA = -2
 HOPELESS = -1
@@ -18,22 +18,6 @@ _CAUTION = 0.9
 _SHORTEST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 60.0
 _NO_REPLICA_RETRY_S = 1.0
-_UNKNOWN_SERVICE_S = 0.01
-
-
-def _best_rate(replica: ReplicaPlan) -> float:
-    rates = [size / max(seconds, 1e-6) for size, seconds in enumerate(replica.service_s, start=1)]
-    return replica.concurrency * max(rates, default=1 / _UNKNOWN_SERVICE_S)
-
-
-def drain_rate(plan: Plan) -> float:
-    """Return the items per second that all replicas answer together, each at its best batch size; 0 without any."""
-    return sum(_best_rate(replica) for replica in plan.replicas)
-
-
-def _at_best_s(replica: ReplicaPlan) -> float:
-    sizes = list(enumerate(replica.service_s, start=1))
-    return min(sizes, key=lambda pair: pair[1] / pair[0])[1] if sizes else _UNKNOWN_SERVICE_S
 
 
 def max_ahead(plan: Plan, remaining_s: float) -> int:
@@ -47,20 +31,18 @@ def max_ahead(plan: Plan, remaining_s: float) -> int:
         return NO_REPLICA
     if remaining_s <= plan.least_s:
         return HOPELESS
-    spare_s = remaining_s - min(map(_at_best_s, plan.replicas)) - _MARGIN_S
-    return max(0, math.floor(_CAUTION * spare_s * drain_rate(plan)))
+    spare_s = remaining_s - plan.at_best_s - _MARGIN_S
+    return max(0, math.floor(_CAUTION * spare_s * plan.drain_rate))
 
 
 def left_s(plan: Plan, ahead: int) -> float:
     """Return how long until an item is answered that so many go before; infinite where nobody serves the model."""
-    rate = drain_rate(plan)
-    return ahead / rate + min(map(_at_best_s, plan.replicas)) if rate else math.inf
+    return ahead / plan.drain_rate + plan.at_best_s if plan.drain_rate else math.inf
 
 
 def retry_after_s(plan: Plan, reason: str, ahead: int, allowed: int) -> float:
     """Return after how long another try has a chance: when as many are answered as stood in the way."""
-    rate = drain_rate(plan)
-    if reason == "no_replica" or rate == 0:
+    if reason == "no_replica" or plan.drain_rate == 0:
         return _NO_REPLICA_RETRY_S
     excess = ahead - max(0, allowed) if reason == "deadline" else max(1, ahead // 2)
-    return min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, excess / rate))
+    return min(_LONGEST_RETRY_S, max(_SHORTEST_RETRY_S, excess / plan.drain_rate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from chassis import logs
 from chassis.errors import DeadlineExceeded, ServoirError
@@ -34,6 +35,8 @@ class Batch:
         self.results: list[tuple[Result, bytes, bytes]] = []
         self.back: list[tuple[str, float, str]] = []
         self._claimed_at_s = claimed_at_s
+        self._sent: list[Item] = []
+        self._elapsed_s = self._service_s = 0.0
         self._patience_s = _PATIENCE * replica.expected_s(len(items)) + _PATIENCE_S
 
     def _left_s(self, item: Item) -> float:
@@ -51,15 +54,11 @@ class Batch:
                     self._failed(item, "internal error in the dispatcher")
 
     async def _run(self) -> None:
-        for item in self.items:
-            metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
-        metrics.BATCH.labels(self.model).observe(len(self.items))
         started_s = time.monotonic()
-        sent = self._in_time()
+        sent = self._sent = self._in_time()
         if not sent:
             return
-        size = len(sent)
-        timeout_s = min(max(self._left_s(item) for item in sent) + _GRACE_S, self.replica.stall_s(size))
+        timeout_s = min(max(self._left_s(item) for item in sent) + _GRACE_S, self.replica.stall_s(len(sent)))
         try:
             await self.replica.meet()
             response = await self.replica.client.predict(self._request(sent), timeout_s)
@@ -76,21 +75,16 @@ class Batch:
             self.replica.failed()
             self._all_failed(sent, error)
             return
-        elapsed_s = time.monotonic() - started_s
-        service_s = max(0.0, elapsed_s - response.timings.wait_s)
-        timings = response.timings
-        self.replica.clock.learn(response.clock_s, time.monotonic())
-        self.replica.succeeded(
-            size, service_s, infer_s=timings.infer_s, handover_s=elapsed_s - timings.total_s if timings.total_s else 0.0
-        )
-        metrics.SERVICE.labels(self.model).observe(service_s)
-        self._sort(sent, response, elapsed_s)
+        self._learn(response, time.monotonic() - started_s)
+        self._sort(sent, response)
 
     def _in_time(self) -> list[Item]:
         """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
-        in_time = [item for item in self.items if self._left_s(item) > 0]
+        in_time = []
         for item in self.items:
-            if item not in in_time:
+            if self._left_s(item) > 0:
+                in_time.append(item)
+            else:
                 self._late(item)
         return in_time
 
@@ -111,24 +105,23 @@ class Batch:
             ],
         )
 
-    def _sort(self, sent: list[Item], response: pb.PredictResponse, elapsed_s: float) -> None:
+    def _learn(self, response: pb.PredictResponse, elapsed_s: float) -> None:
+        timings = response.timings
+        self._elapsed_s, self._service_s = elapsed_s, max(0.0, elapsed_s - timings.wait_s)
+        self.replica.clock.learn(response.clock_s, time.monotonic())
+        handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
+        self.replica.succeeded(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
+
+    def _sort(self, sent: list[Item], response: pb.PredictResponse) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}
         for item in sent:
             outcome = outcomes.get(item.id)
             if outcome is None:
                 self._failed(item, "the server gave no outcome for it")
                 continue
-            self._answered(item, outcome, elapsed_s)
-        log.info(
-            "batch_answered",
-            model=self.model,
-            replica=self.replica.instance_id,
-            items=len(sent),
-            service_s=round(elapsed_s, 4),
-            request_ids=[item.meta.request_id for item in sent],
-        )
+            self._answered(item, outcome)
 
-    def _answered(self, item: Item, outcome: pb.Outcome, elapsed_s: float) -> None:
+    def _answered(self, item: Item, outcome: pb.Outcome) -> None:
         is_problem = outcome.WhichOneof("result") == "problem"
         said = outcome.problem
         self._answer(
@@ -137,7 +130,7 @@ class Batch:
                 status=said.status if is_problem else 200,
                 body=problem(said.title, said.detail) if is_problem else outcome.prediction,
                 wait_s=item.wait_s,
-                service_s=elapsed_s,
+                service_s=self._elapsed_s,
                 batch_size=len(self.items),
                 attempts=len(read_history(item.history)) + 1,
                 decode_s=outcome.timings.decode_s,
@@ -192,6 +185,27 @@ class Batch:
     def count(self, statuses: list[int]) -> None:
         """Count the answers that were written, once they are."""
         answers = {result.id: status for (result, _, _), status in zip(self.results, statuses, strict=True)}
+        counts = Counter((item.meta.priority, str(answers.get(item.id, 0))) for item in self.items)
+        for (priority, status), items in counts.items():
+            if status != "0":
+                metrics.ANSWERS.labels(self.model, priority, status).inc(items)
+
+    def tell(self) -> None:
+        """Show operators how it went; its clients have their answers by then."""
+        waits = {
+            priority: metrics.WAIT.labels(self.model, priority)
+            for priority in {item.meta.priority for item in self.items}
+        }
         for item in self.items:
-            if status := answers.get(item.id, 0):
-                metrics.ANSWERS.labels(self.model, item.meta.priority, str(status)).inc()
+            waits[item.meta.priority].observe(item.wait_s)
+        metrics.BATCH.labels(self.model).observe(len(self.items))
+        if self._elapsed_s:
+            metrics.SERVICE.labels(self.model).observe(self._service_s)
+            log.info(
+                "batch_answered",
+                model=self.model,
+                replica=self.replica.instance_id,
+                items=len(self._sent),
+                service_s=round(self._elapsed_s, 4),
+                request_ids=[item.meta.request_id for item in self._sent],
+            )

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry
@@ -31,16 +29,6 @@ def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> r
         retry=Retry(NoBackoff(), 0),
     )
     return redis.Redis(connection_pool=pool)
-
-
-def connect_async(url: str) -> redis.asyncio.Redis:
-    """Return the same for asyncio, for subscriptions: a call waits for ever."""
-    return redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=None,
-        **over_network(url, connect_timeout_s=CONNECT_TIMEOUT_S),
-        retry=AsyncRetry(NoBackoff(), 0),
-    )
 
 
 @contextmanager

@@ -18,16 +18,16 @@ from chassis import logs
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, lease_memory, metrics
-from services.queue.connections import connect_async
 from services.queue.feeder import Feeder
 from services.queue.ownership import owned_by
-from services.queue.pipe import Pipe
+from services.queue.pipe import Pipe, Subscription
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.usage import Record, send_usage
 
 log = logs.logger()
 _SWEEP_S = 1.0
+_RELEASED = broker.RELEASED.encode()
 _USAGE_S = 2.0
 _LONGEST_USAGE_PAUSE_S = 30.0
 
@@ -39,7 +39,10 @@ class Dispatcher:
         self.id = uuid.uuid4().hex
         self._settings, self._leases_source, self._record = settings, leases, record
         self._redis = Pipe(settings.redis_url)
-        self._subscription = connect_async(settings.redis_url)
+        channels = broker.wake_channel(self.id), broker.RELEASED
+        self._wakes = Pipe(
+            settings.redis_url, subscription=Subscription(channels, begun=self._wake_all, told=self._woken)
+        )
         self._feeders: dict[str, Feeder] = {}
         self._handing_over: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +61,7 @@ class Dispatcher:
             for loop in (
                 self._follow_leases(),
                 self._again(self._beat, self._until_beat),
-                self._again(self._listen, self._no_pause),
+                self._again(self._listen, lambda: asyncio.sleep(_SWEEP_S)),
                 self._again(self._sweep, lambda: asyncio.sleep(_SWEEP_S)),
                 self._send_usage(),
             )
@@ -83,7 +86,7 @@ class Dispatcher:
         except RedisError:
             log.warning("left_without_word", dispatcher=self.id)
         await self._redis.close()
-        await self._subscription.aclose()
+        await self._wakes.close()
         log.info("dispatcher_left", dispatcher=self.id)
 
     # -- loops -------------------------------------------------------------------------------------
@@ -102,9 +105,6 @@ class Dispatcher:
                 await asyncio.sleep(min(0.5, 0.05 * 2**failures) * random.uniform(0.5, 1.0))
                 continue
             await pause()
-
-    async def _no_pause(self) -> None:
-        """Begin again at once."""
 
     async def _until_beat(self) -> None:
         """Wait for the next beat: its time, or a reason to beat before it."""
@@ -163,16 +163,19 @@ class Dispatcher:
         metrics.forget(model)
 
     async def _listen(self) -> None:
-        """Be woken by those who enqueue, and by dispatchers that leave; after a gap look at everything."""
-        async with self._subscription.pubsub(ignore_subscribe_messages=True) as channel:
-            await channel.subscribe(broker.wake_channel(self.id), broker.RELEASED)
-            for feeder in self._feeders.values():
-                feeder.wake()
-            async for message in channel.listen():
-                if message["channel"] == broker.RELEASED.encode():
-                    self._beat_now.set()
-                elif owned := self._feeders.get(message["data"].decode()):
-                    owned.wake()
+        """See to it that those who enqueue, and dispatchers that leave, are heard."""
+        await self._wakes.call("PING")
+
+    def _wake_all(self) -> None:
+        """Look at everything, after a time in which nobody was heard."""
+        for feeder in self._feeders.values():
+            feeder.wake()
+
+    def _woken(self, channel: bytes, model: bytes) -> None:
+        if channel == _RELEASED:
+            self._beat_now.set()
+        elif owned := self._feeders.get(model.decode()):
+            owned.wake()
 
     async def _follow_leases(self) -> None:
         async for leases in self._leases_source:

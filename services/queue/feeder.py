@@ -160,7 +160,7 @@ class Feeder:
     async def _feed(self) -> None:
         """Claim until nothing is there, or no server is to get more now."""
         self._woken.clear()
-        while not self._stopping and self.token:
+        while not self._stopping and self.token and (self._suspects or not self._drained):
             replica, suspect = self._place()
             if replica is None or (self._drained and not suspect):
                 return
@@ -242,6 +242,7 @@ class Feeder:
             if replica.breaker.open:
                 self._spawn(self._probe(replica), self._others)
             settled = await self._settle(batch)
+            batch.tell()
         finally:
             self._running.difference_update(item.id for item in batch.items)
             if not settled:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from chassis.errors import NotFound
-from services.queue import admission, broker
+from services.queue import broker
 from services.queue.answers import Answer
 from services.queue.blocking import QueueClient
 from services.queue.broker import Meta, key
@@ -85,7 +85,7 @@ class QueueOperator:
             quarantined=view["quarantined"],
             owner=view["owner"],
             replicas=len(plan.replicas),
-            drain_rate=admission.drain_rate(plan),
+            drain_rate=plan.drain_rate,
             service_s=[replica.service_s for replica in plan.replicas],
             refused=view.get("refused", {}),
         )

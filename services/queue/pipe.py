@@ -11,7 +11,8 @@ import asyncio
 import random
 import ssl
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import hiredis
 from redis import exceptions
@@ -30,16 +31,31 @@ _ERRORS = {
 }
 
 
+class Subscription(NamedTuple):
+    """Which channels to hear. *begun* is called after each connecting, since what was said before went unheard;
+    *told* with the channel and the text of each message.
+    """
+
+    channels: Sequence[str]
+    begun: Callable[[], None]
+    told: Callable[[bytes, bytes], None]
+
+
 class Pipe:
     """Calls to the Redis at *url*, made inside one event loop; it connects by itself, and again after a loss.
 
     A call raises RedisError: at once where nobody listens, after *call_timeout_s* where nobody answers. Then nobody
     knows what became of the calls that were on their way, and all of them fail: none is ever sent twice.
+
+    With a *subscription* it hears messages from its first call on, and can be asked ``PING`` alone: that finds out
+    whether Redis is still there, and connects again if not.
     """
 
-    def __init__(self, url: str, *, call_timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, subscription: Subscription | None = None
+    ) -> None:
         self._where: dict[str, Any] = dict(parse_url(url))
-        self._call_timeout_s = call_timeout_s
+        self._call_timeout_s, self._subscription = call_timeout_s, subscription
         self._stream: _Stream | None = None
         self._connecting: asyncio.Task[_Stream] | None = None
         self._rest_until_s = 0.0
@@ -88,6 +104,8 @@ class Pipe:
         try:
             for command in self._greetings():
                 await stream.call(command)
+            if self._subscription:
+                await stream.subscribe(self._subscription)
         except BaseException:
             stream.fail(exceptions.ConnectionError("not let in"))
             raise
@@ -134,6 +152,7 @@ class _Stream(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._look: asyncio.TimerHandle | None = None
+        self._told: Callable[[bytes, bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -149,6 +168,13 @@ class _Stream(asyncio.Protocol):
         if self._look is None:
             self._look_later()
         return reply
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """Hear messages from now on."""
+        self._told = subscription.told
+        for channel in subscription.channels:  # one by one, since each is confirmed by a reply of its own
+            await self.call(("SUBSCRIBE", channel))
+        subscription.begun()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -173,6 +199,9 @@ class _Stream(asyncio.Protocol):
                 reply.set_exception(error)
 
     def _take(self, found: Any) -> None:
+        if self._told and isinstance(found, list) and found[0] == b"message":
+            self._told(found[1], found[2])
+            return
         reply, _ = self._waiting.popleft()
         if reply.done():  # its caller is gone
             return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import msgspec
 
 _NOISE = 0.1
+_UNKNOWN_SERVICE_S = 0.01
 
 
 class ReplicaPlan(msgspec.Struct, frozen=True):
@@ -18,8 +20,18 @@ class ReplicaPlan(msgspec.Struct, frozen=True):
     concurrency: int
     service_s: list[float]
 
+    def best_rate(self) -> float:
+        """Return the items per second that it answers at its best batch size."""
+        rates = [size / max(seconds, 1e-6) for size, seconds in enumerate(self.service_s, start=1)]
+        return self.concurrency * max(rates, default=1 / _UNKNOWN_SERVICE_S)
 
-class Plan(msgspec.Struct, frozen=True):
+    def at_best_s(self) -> float:
+        """Return how long a batch of that size takes."""
+        sizes = list(enumerate(self.service_s, start=1))
+        return min(sizes, key=lambda pair: pair[1] / pair[0])[1] if sizes else _UNKNOWN_SERVICE_S
+
+
+class Plan(msgspec.Struct, frozen=True, dict=True):
     """The state of a model's service at one moment; *version* is new with every change.
 
     *least_s* is the shortest service lately seen: with less time left, nothing can be answered.
@@ -30,6 +42,16 @@ class Plan(msgspec.Struct, frozen=True):
     least_s: float
     max_items: int
     max_bytes: int
+
+    @cached_property
+    def drain_rate(self) -> float:
+        """The items per second that all replicas answer together, each at its best batch size; 0 without any."""
+        return sum(replica.best_rate() for replica in self.replicas)
+
+    @cached_property
+    def at_best_s(self) -> float:
+        """How long the shortest of their best batches takes; infinite without any."""
+        return min((replica.at_best_s() for replica in self.replicas), default=math.inf)
 
     def json(self) -> bytes:
         """Return it as it is published."""

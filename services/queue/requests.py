@@ -111,7 +111,7 @@ class AsyncQueueClient:
             raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
         if self._replies.lost:
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-        if not call.idempotency_key:
+        if call.who in self._refusals and not call.idempotency_key:
             self._refuse_again(call)
 
     # -- in ----------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class AsyncQueueClient:
 
     def _hold(self, who: Who, plan: Plan, ahead: int, allowed: int) -> None:
         """Refuse the same without asking, for a moment; then tell Redis how often that was."""
-        held_s = lasts_s(ahead, allowed, admission.drain_rate(plan))
+        held_s = lasts_s(ahead, allowed, plan.drain_rate)
         if not held_s:
             return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import pytest
 from redis.exceptions import AuthenticationError, RedisError
 
 from services.queue.connections import connect
-from services.queue.pipe import Pipe
+from services.queue.pipe import Pipe, Subscription
 from services.queue.scripts import Script, run_async
 from tests.parts import start_redis
 
@@ -167,3 +168,68 @@ def test_a_connection_that_is_not_let_in_is_closed(tmp_path: Path) -> None:
         on_pipe(url.replace("redis://", "redis://nobody:wrong@"), work)
     finally:
         server.stop()
+
+
+class Heard:
+    """What a subscription heard: how often it began, and the messages with their channels."""
+
+    def __init__(self, *channels: str) -> None:
+        self.begun, self.messages = 0, list[tuple[bytes, bytes]]()
+        self.subscription = Subscription(channels, self._begin, lambda *message: self.messages.append(message))
+
+    def _begin(self) -> None:
+        self.begun += 1
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_a_subscription_hears_its_channels_from_the_first_call_on(redis_url: str) -> None:
+    heard = Heard("pipe-test:a", "pipe-test:b")
+    others = connect(redis_url, most=1)
+
+    async def work(pipe: Pipe) -> Any:
+        await pipe.call("PING")
+        for number in range(3):
+            for channel in ("pipe-test:a", "pipe-test:b", "pipe-test:c"):
+                others.publish(channel, str(number))
+        await until(lambda: len(heard.messages) == 6)
+        return await pipe.call("PING")
+
+    assert on_pipe(redis_url, work, subscription=heard.subscription) == [b"pong", b""]
+    assert heard.messages == [(b"pipe-test:%b" % name, b"%d" % number) for number in range(3) for name in (b"a", b"b")]
+    assert heard.begun == 1
+
+
+def test_a_subscription_that_was_lost_begins_again_with_the_next_call(redis_url: str) -> None:
+    heard = Heard("pipe-test:a")
+    others = connect(redis_url, most=1)
+
+    async def work(pipe: Pipe) -> None:
+        await pipe.call("PING")
+        others.client_kill_filter(_type="pubsub")
+        while heard.begun == 1:
+            with suppress(RedisError):
+                await pipe.call("PING")
+            await asyncio.sleep(0.01)
+        others.publish("pipe-test:a", "after")
+        await until(lambda: heard.messages)
+
+    on_pipe(redis_url, work, subscription=heard.subscription)
+
+    assert (heard.begun, heard.messages) == (2, [(b"pipe-test:a", b"after")])
+
+
+def test_who_may_not_hear_a_channel_is_told_so(redis_url: str) -> None:
+    heard = Heard("pipe-test:a")
+    connect(redis_url, most=1).execute_command("ACL", "SETUSER", "deaf", "on", ">secret", "+@all", "resetchannels")
+
+    async def work(pipe: Pipe) -> None:
+        await pipe.call("PING")
+
+    with pytest.raises(RedisError, match="NOPERM"):
+        on_pipe(redis_url.replace("redis://", "redis://deaf:secret@"), work, subscription=heard.subscription)
+    assert heard.begun == 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.admission import HOPELESS, NO_REPLICA, drain_rate, left_s, max_ahead, retry_after_s
+from services.queue.admission import HOPELESS, NO_REPLICA, left_s, max_ahead, retry_after_s
 from services.queue.plan import NO_PLAN, Plan, ReplicaPlan, read_plan
 
 
@@ -19,10 +19,10 @@ EIGHT_A_FIFTH = ReplicaPlan(2, [0.1, 0.12, 0.13, 0.14, 0.16, 0.17, 0.19, 0.2])
 
 
 def test_the_queue_drains_at_the_best_rate_of_every_replica() -> None:
-    assert drain_rate(plan(ONE_A_TENTH)) == pytest.approx(10)
-    assert drain_rate(plan(EIGHT_A_FIFTH, ONE_A_TENTH)) == pytest.approx(2 * 8 / 0.2 + 10)
-    assert drain_rate(plan(ReplicaPlan(1, []))) == pytest.approx(100)
-    assert drain_rate(NO_PLAN) == 0
+    assert plan(ONE_A_TENTH).drain_rate == pytest.approx(10)
+    assert plan(EIGHT_A_FIFTH, ONE_A_TENTH).drain_rate == pytest.approx(2 * 8 / 0.2 + 10)
+    assert plan(ReplicaPlan(1, [])).drain_rate == pytest.approx(100)
+    assert NO_PLAN.drain_rate == 0
 
 
 def test_as_many_may_be_ahead_as_are_answered_in_what_is_left() -> None:
