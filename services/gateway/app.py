@@ -78,6 +78,7 @@ class _Begin:
 
 
 def _finish(response: Response) -> Response:
-    """Give an answer what every one gets."""
-    response.headers.update(g.exchange.finish(response.status_code))
+    """Give an answer what every one gets, and tell operators of it."""
+    response.headers.update(g.exchange.headers(response.status_code))
+    g.exchange.tell(response.status_code)
     return response

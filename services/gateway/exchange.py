@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chassis import logs
 from services.gateway import instruments
 from services.gateway.cors import cors_headers
+from services.gateway.envelope import Outcome
 from services.gateway.rate_limits import rate_limit_headers
 from services.gateway.request_ids import request_id_of
 from services.queue.client import Claim
@@ -28,7 +29,9 @@ EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
 
 @dataclass(slots=True)
 class Exchange:
-    """*environ* is the request as WSGI has it, *started* when it began (``time.monotonic``)."""
+    """*environ* is the request as WSGI has it, *started* when it began (``time.monotonic``); *outcomes* are what became
+    of its images, where it is a prediction.
+    """
 
     environ: Mapping[str, Any]
     endpoint: str | None
@@ -39,6 +42,7 @@ class Exchange:
     caller: ApiKey = EVERYONE
     claim: Claim | None = None
     model_key: str = ""
+    outcomes: Sequence[Outcome] = ()
 
     def left_s(self, timeout_s: float) -> float:
         """Return what the queue may take of a deadline of *timeout_s*: less what is gone, and what the way back takes.
@@ -49,13 +53,27 @@ class Exchange:
         way_back_s = min(_WAY_BACK_S, _WAY_BACK_SHARE * timeout_s)
         return timeout_s - way_back_s - (time.monotonic() - self.started)
 
-    def finish(self, status: int) -> dict[str, str]:
-        """Count the answer, write its line into the log, and return the headers that every answer gets."""
+    def headers(self, status: int) -> dict[str, str]:
+        """Return the headers that every answer gets."""
+        headers = {"X-Request-Id": self.request_id}
+        if self.claim:
+            headers.update(rate_limit_headers(self.claim))
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if origin := self.environ.get("HTTP_ORIGIN"):
+            allowed = self.gateway.settings.cors_origins
+            preflight = self.environ["REQUEST_METHOD"] == "OPTIONS"
+            headers.update(cors_headers(origin, self.environ["PATH_INFO"], allowed=allowed, preflight=preflight))
+        return headers
+
+    def tell(self, status: int) -> None:
+        """Count the answer and write its line into the log: if possible when its client has it already."""
         seconds, route = time.monotonic() - self.started, self.endpoint or "none"
         instruments.count_request(route, status, seconds)
+        if self.outcomes:
+            instruments.count_images(self.model_key, self.outcomes)
         if route not in _QUIET:
             self._note(status, seconds)
-        return self._headers(status)
 
     def _note(self, status: int, seconds: float) -> None:
         log.info(
@@ -69,18 +87,6 @@ class Exchange:
             api_key=self.caller.id,
             seconds=round(seconds, 6),
         )
-
-    def _headers(self, status: int) -> dict[str, str]:
-        headers = {"X-Request-Id": self.request_id}
-        if self.claim:
-            headers.update(rate_limit_headers(self.claim))
-        if status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        if origin := self.environ.get("HTTP_ORIGIN"):
-            allowed = self.gateway.settings.cors_origins
-            preflight = self.environ["REQUEST_METHOD"] == "OPTIONS"
-            headers.update(cors_headers(origin, self.environ["PATH_INFO"], allowed=allowed, preflight=preflight))
-        return headers
 
 
 def begun(environ: Mapping[str, Any], endpoint: str | None, gateway: Parts, *, unread_s: float = 0.0) -> Exchange:

@@ -139,10 +139,13 @@ def _whole(body: bytes | bytearray) -> Receive:
 async def _send(reply: Reply, exchange: Exchange, send: Send) -> None:
     headers = {
         **reply.headers,
-        **exchange.finish(reply.status),
+        **exchange.headers(reply.status),
         "Content-Type": reply.content_type,
         "Content-Length": str(len(reply.body)),
     }
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": HTTPStatus(reply.status), "headers": encoded})
-    await send({"type": "http.response.body", "body": reply.body})
+    try:
+        await send({"type": "http.response.start", "status": HTTPStatus(reply.status), "headers": encoded})
+        await send({"type": "http.response.body", "body": reply.body})
+    finally:
+        exchange.tell(reply.status)

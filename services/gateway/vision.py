@@ -8,7 +8,7 @@ import time
 import msgspec
 from flask import Blueprint, Response
 
-from services.gateway import envelope, instruments
+from services.gateway import envelope
 from services.gateway.api_keys import call_of
 from services.gateway.asked import TASKS, asked_key, asked_timeout_s, idempotency_key, prefers_async
 from services.gateway.exchange import Exchange
@@ -107,9 +107,8 @@ async def _predict(exchange: Exchange, task: str, version: int) -> Reply:
     read_at = time.monotonic()
     timeout_s = timeout_s or model.deadline_s or gateway.settings.predict_timeout_s
     call = call_of(exchange, model, task, exchange.left_s(timeout_s), idempotency_key=repeat)
-    outcomes = await predict(gateway.queue.asynchronous, form.images, call)
+    outcomes = exchange.outcomes = await predict(gateway.queue.asynchronous, form.images, call)
     predicted_at = time.monotonic()
-    instruments.count_images(model.key, outcomes)
     problem = worst(outcomes)
     if problem is not None:
         return problem_reply(problem, exchange.request_id, problems=problems_by_image(outcomes))
