@@ -8,7 +8,17 @@ import pymongo
 import pytest
 import redis
 
-from tests.parts import start_mongod, start_redis
+from tests.parts import Server, start_mongod, start_redis
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """End what a test has started and, because it failed, has not ended."""
+    before = len(Server.started)
+    yield
+    for server in Server.started[before:]:
+        server.stop()
+    del Server.started[before:]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import pytest
 import redis
@@ -44,6 +44,9 @@ def absent(what: str) -> NoReturn:
 class Server:
     """A real server that a test may kill, pause and start again on its port with its data; its children go with it."""
 
+    started: ClassVar[list[Server]] = []
+    """All of this process, so that those whose test failed can be ended."""
+
     def __init__(
         self, command: list[str], ready: Callable[[], object], log: Path, env: dict[str, str] | None = None
     ) -> None:
@@ -60,6 +63,8 @@ class Server:
                 env={**os.environ, **(self.env or {})},
                 start_new_session=True,
             )
+        if self not in self.started:
+            self.started.append(self)
         wait_until(lambda: self.process.poll() is not None or self.ready(), what=f"{self.command[0]} ready")
         if self.process.poll() is not None:
             pytest.fail(f"{self.command[:3]} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
