@@ -9,6 +9,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from tests.parts import wait_until
+
 
 class Got(NamedTuple):
     """One request as a backend got it."""
@@ -55,6 +57,12 @@ class Backend(ThreadingHTTPServer):
         for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        # A process that is just being started somewhere in these tests may hold a copy of the socket for a moment.
+        wait_until(self._refuses_connections, what="its port is closed")
+
+    def _refuses_connections(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(self.server_address) != 0
 
 
 class _Handler(BaseHTTPRequestHandler):
