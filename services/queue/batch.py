@@ -55,28 +55,29 @@ class Batch:
 
     async def _run(self) -> None:
         started_s = time.monotonic()
-        sent = self._sent = self._in_time()
-        if not sent:
+        self._sent = self._in_time()
+        if not self._sent:
             return
-        timeout_s = min(max(self._left_s(item) for item in sent) + _GRACE_S, self.replica.stall_s(len(sent)))
+        longest_s = max(self._left_s(item) for item in self._sent)
+        timeout_s = min(longest_s + _GRACE_S, self.replica.stall_s(len(self._sent)))
         try:
             await self.replica.meet()
-            response = await self.replica.client.predict(self._request(sent), timeout_s)
+            response = await self.replica.client.predict(self._request(), timeout_s)
         except (Refused, NotReached) as error:
             self.replica.failed()
-            self._all_back(sent, error.detail)
+            self._all_back(error.detail)
             return
         except DeadlineExceeded as error:
             if time.monotonic() - started_s >= self._patience_s:
                 self.replica.failed()
-            self._all_failed(sent, error)
+            self._all_failed(error)
             return
         except ServoirError as error:
             self.replica.failed()
-            self._all_failed(sent, error)
+            self._all_failed(error)
             return
         self._learn(response, time.monotonic() - started_s)
-        self._sort(sent, response)
+        self._sort(response)
 
     def _in_time(self) -> list[Item]:
         """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
@@ -88,7 +89,7 @@ class Batch:
                 self._late(item)
         return in_time
 
-    def _request(self, sent: list[Item]) -> pb.PredictRequest:
+    def _request(self) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
             instance_id=self.replica.instance_id,
@@ -101,7 +102,7 @@ class Batch:
                     time_left_s=max(_LEAST_S, self._left_s(item)),
                     by_s=self.replica.clock.at_s(self._claimed_at_s + item.left_s),
                 )
-                for item in sent
+                for item in self._sent
             ],
         )
 
@@ -112,9 +113,9 @@ class Batch:
         handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
         self.replica.succeeded(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
 
-    def _sort(self, sent: list[Item], response: pb.PredictResponse) -> None:
+    def _sort(self, response: pb.PredictResponse) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}
-        for item in sent:
+        for item in self._sent:
             outcome = outcomes.get(item.id)
             if outcome is None:
                 self._failed(item, "the server gave no outcome for it")
@@ -146,24 +147,24 @@ class Batch:
         body = problem("Deadline exceeded", "the deadline passed before an answer")
         self._answer(item, Answer(status=504, body=body, wait_s=item.wait_s))
 
-    def _all_back(self, sent: list[Item], reason: str) -> None:
+    def _all_back(self, reason: str) -> None:
         """Give all back without blame: nothing of it ran."""
         log.warning("batch_not_taken", model=self.model, replica=self.replica.instance_id, reason=reason)
-        for item in sent:
+        for item in self._sent:
             if self._left_s(item) <= 0:
                 self._late(item)
             else:
                 self.back.append((item.id, 0.0, item.history))
 
-    def _all_failed(self, sent: list[Item], error: ServoirError) -> None:
+    def _all_failed(self, error: ServoirError) -> None:
         log.warning(
             "batch_failed",
             model=self.model,
             replica=self.replica.instance_id,
             reason=f"{type(error).__name__}: {error.detail}",
-            request_ids=[item.meta.request_id for item in sent],
+            request_ids=[item.meta.request_id for item in self._sent],
         )
-        for item in sent:
+        for item in self._sent:
             if self._left_s(item) <= 0:
                 self._late(item)
             else:
@@ -184,20 +185,18 @@ class Batch:
 
     def count(self, statuses: list[int]) -> None:
         """Count the answers that were written, once they are."""
-        answers = {result.id: status for (result, _, _), status in zip(self.results, statuses, strict=True)}
-        counts = Counter((item.meta.priority, str(answers.get(item.id, 0))) for item in self.items)
-        for (priority, status), items in counts.items():
-            if status != "0":
-                metrics.ANSWERS.labels(self.model, priority, status).inc(items)
+        priorities = {item.id: item.meta.priority for item in self.items}
+        written = (
+            (priorities[result.id], status) for (result, _, _), status in zip(self.results, statuses, strict=True)
+        )
+        for (priority, status), items in Counter(written).items():
+            if status:
+                metrics.ANSWERS.labels(self.model, priority, str(status)).inc(items)
 
     def tell(self) -> None:
         """Show operators how it went; its clients have their answers by then."""
-        waits = {
-            priority: metrics.WAIT.labels(self.model, priority)
-            for priority in {item.meta.priority for item in self.items}
-        }
         for item in self.items:
-            waits[item.meta.priority].observe(item.wait_s)
+            metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
         metrics.BATCH.labels(self.model).observe(len(self.items))
         if self._elapsed_s:
             metrics.SERVICE.labels(self.model).observe(self._service_s)

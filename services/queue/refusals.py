@@ -42,9 +42,6 @@ class Refusals:
         """Hold a refusal, until it is forgotten."""
         self._held[who] = refusal
 
-    def __contains__(self, who: Who) -> bool:
-        return who in self._held
-
     def again(self, who: Who, version: str, allowed: int, now_s: float) -> Refusal | None:
         """Return the refusal that holds for one more that allows *allowed* before it, and count it; or None."""
         held = self._held.get(who)

@@ -111,7 +111,7 @@ class AsyncQueueClient:
             raise TooBusy("too many requests wait at this gateway", retry_after_s=RETRY_AFTER_S)
         if self._replies.lost:
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-        if call.who in self._refusals and not call.idempotency_key:
+        if not call.idempotency_key:
             self._refuse_again(call)
 
     # -- in ----------------------------------------------------------------------------------------
