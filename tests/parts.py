@@ -14,6 +14,7 @@ from typing import ClassVar, NoReturn
 import pytest
 import redis
 
+from cli.waiting import listens
 from embedded import Missing, mongod, valkey
 
 ROOT = Path(__file__).parent.parent
@@ -116,14 +117,6 @@ def start_mongod(folder: Path) -> tuple[Server, str]:
         command = mongod.command(port, folder, ttlMonitorSleepSecs="1", enableTestCommands="1")
     except Missing as missing:
         absent(str(missing))
-
-    def ready() -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return True
-        except OSError:
-            return False
-
-    server = Server(command, ready, folder / "mongod.log")
+    server = Server(command, lambda: listens(port), folder / "mongod.log")
     mongod.initiate(port)
     return server, mongod.url(port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pymongo
 import redis
 
+from cli.waiting import listens
 from services.registry.client import RegistryClient, read_modelinfo
 from tests.chaos.history import Counted, Executed
 from tests.chaos.subjects import Echo, Subject
@@ -116,16 +116,8 @@ def _ready(address: str | None) -> Callable[[], bool]:
     """Return what tells whether somebody listens at *address*; where there is none, a process is ready at once."""
     if address is None:
         return lambda: True
-    host, _, port = address.rpartition(":")
-
-    def listens() -> bool:
-        try:
-            with socket.create_connection((host, int(port)), timeout=1):
-                return True
-        except OSError:
-            return False
-
-    return listens
+    port = int(address.rpartition(":")[2])
+    return lambda: listens(port)
 
 
 def _executions(line: str) -> Iterator[Executed]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import psutil
 import pymongo
 from pymongo.errors import PyMongoError
 
+from cli.waiting import listens
 from embedded import mongod
 from tests.chaos.world import World
 from tests.e2e.traffic import Traffic
@@ -73,14 +73,9 @@ class Rolling(World):
         for port in ports:
             place = self._folder_of(f"mongod-{port}")
             command = mongod.command(port, place)
-            self.parts[f"mongod-{port}"] = Server(command, lambda port=port: _listens(port), place / "mongod.log")
+            self.parts[f"mongod-{port}"] = Server(command, lambda port=port: listens(port), place / "mongod.log")
         mongod.initiate(*ports)
         return mongod.url(*ports)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def some_more(traffic: Traffic, answers: int = SOME_ANSWERS) -> None:

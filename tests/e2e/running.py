@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
+from cli.waiting import listens
 from tests.cache import CACHE
 from tests.parts import ROOT
 
@@ -23,16 +23,11 @@ _BLOCK = 250
 START_S = 600
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 def free_block() -> int:
     """Return the first of many free ports in a row, below those that the system gives to outgoing connections."""
     while True:
         first = random.randrange(20_000, 32_000, _BLOCK)
-        if all(is_free(port) for port in range(first, first + _BLOCK, 10)):
+        if not any(listens(port) for port in range(first, first + _BLOCK, 10)):
             return first
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.running import RunningSuite, is_free
+from cli.waiting import listens
+from tests.e2e.running import RunningSuite
 from tests.parts import wait_until
 
 
@@ -43,7 +44,7 @@ def test_down_ends_what_outlived_its_supervisor(small_suite: RunningSuite) -> No
     assert small_suite.run("down").returncode == 0
 
     assert small_suite.left_over() == []
-    assert all(is_free(port) for port in small_suite.ports.values())
+    assert not any(listens(port) for port in small_suite.ports.values())
 
 
 def test_a_part_that_is_killed_is_started_again(small_suite: RunningSuite) -> None:

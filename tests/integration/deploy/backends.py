@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from cli.waiting import listens
 from tests.parts import wait_until
 
 
@@ -58,11 +59,7 @@ class Backend(ThreadingHTTPServer):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         # A process that is just being started somewhere in these tests may hold a copy of the socket for a moment.
-        wait_until(self._refuses_connections, what="its port is closed")
-
-    def _refuses_connections(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(self.server_address) != 0
+        wait_until(lambda: not listens(self.server_port), what="its port is closed")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from chassis.cores import cores
+from cli.waiting import listens
 from tests.parts import ROOT, Server, free_port, wait_until
 
 BODY = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.gif"\r\n\r\nGIF89a\5\0\5\0\r\n--b--\r\n'
@@ -63,16 +64,6 @@ class Callers:
             if anew or response.getheader("Connection") == "close":
                 connection.close()
                 connection = None
-
-
-def listens(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.connect()
-    except OSError:
-        return False
-    connection.close()
-    return True
 
 
 def processes(gateway: Server) -> set[int]:

@@ -211,10 +211,11 @@ def test_a_subscription_that_was_lost_begins_again_with_the_next_call(redis_url:
     async def work(pipe: Pipe) -> None:
         await pipe.call("PING")
         others.client_kill_filter(_type="pubsub")
-        while heard.begun == 1:
-            with suppress(RedisError):
-                await pipe.call("PING")
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while heard.begun == 1:
+                with suppress(RedisError):
+                    await pipe.call("PING")
+                await asyncio.sleep(0.01)
         others.publish("pipe-test:a", "after")
         await until(lambda: heard.messages)
 

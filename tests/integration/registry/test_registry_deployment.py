@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from chassis.errors import Unavailable
 from chassis.rpc import registry_pb2 as pb
+from cli.waiting import listens
 from embedded import mongod
 from services.registry.client import LeaseKeeper, RegistryClient
 from tests.integration.registry.conftest import StartRegistry, lease, modelinfo
@@ -29,11 +29,8 @@ def start_node(tmp_path: Path) -> Iterator[StartMongod]:
         folder = tmp_path / str(port)
         folder.mkdir()
 
-        def listens() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        nodes.append(Server([*mongod.command(port, folder), *options], listens, folder / "mongod.log"))
+        command = [*mongod.command(port, folder), *options]
+        nodes.append(Server(command, lambda: listens(port), folder / "mongod.log"))
         return nodes[-1]
 
     yield start
