@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from chassis.metrics import SECONDS_BUCKETS, Counter, Histogram
+from chassis.metrics import SECONDS_BUCKETS, Counter, Histogram, each
 from services.gateway.envelope import Outcome
 
 SECONDS = Histogram(
@@ -30,7 +29,4 @@ def count_request(route: str, status: int, seconds: float) -> None:
     _seconds(route, status).observe(seconds)
 
 
-# Label sets are looked up once: each look-up costs as much as the count itself.
-_images = lru_cache(maxsize=4096)(lambda model, status: IMAGES.labels(model, str(status)))
-_bytes = lru_cache(maxsize=4096)(BYTES.labels)
-_seconds = lru_cache(maxsize=4096)(lambda route, status: SECONDS.labels(route, str(status)))
+_images, _bytes, _seconds = each(IMAGES), each(BYTES), each(SECONDS)

@@ -191,15 +191,15 @@ class Batch:
         )
         for (priority, status), items in Counter(written).items():
             if status:
-                metrics.ANSWERS.labels(self.model, priority, str(status)).inc(items)
+                metrics.answers(self.model, priority, status).inc(items)
 
     def tell(self) -> None:
         """Show operators how it went; its clients have their answers by then."""
         for item in self.items:
-            metrics.WAIT.labels(self.model, item.meta.priority).observe(item.wait_s)
-        metrics.BATCH.labels(self.model).observe(len(self.items))
+            metrics.waits(self.model, item.meta.priority).observe(item.wait_s)
+        metrics.batches(self.model).observe(len(self.items))
         if self._elapsed_s:
-            metrics.SERVICE.labels(self.model).observe(self._service_s)
+            metrics.services(self.model).observe(self._service_s)
             log.info(
                 "batch_answered",
                 model=self.model,

@@ -211,7 +211,7 @@ class Feeder:
             log.warning("ownership_lost", model=self.model)
             self.lose()
             return False
-        metrics.LATE.labels(self.model).inc(claimed.late)
+        metrics.late(self.model).inc(claimed.late)
         self._expect_suspects(claimed.suspects, claimed.next_suspect_s)
         if not suspect:
             self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
@@ -294,7 +294,7 @@ class Feeder:
         if not self.token:
             return
         late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
-        metrics.LATE.labels(self.model).inc(late_interactive + late_batch)
+        metrics.late(self.model).inc(late_interactive + late_batch)
         seen = broker.read_view(view)
         metrics.show(self.model, seen)
         refused = seen.get("refused", {})

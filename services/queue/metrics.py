@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, Counter, Gauge, Histogram
+from chassis.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, Counter, Gauge, Histogram, each
 
 _MODEL, _BOTH = ["model"], ["model", "priority"]
 
@@ -29,6 +29,8 @@ RETRIES = Counter("servoir_queue_retries_total", "Items given back after a serve
 REDELIVERIES = Counter("servoir_queue_redeliveries_total", "Items taken over from another dispatcher", _MODEL)
 LATE = Counter("servoir_queue_late_total", "Items answered 504 without having run", _MODEL)
 GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three servers", _MODEL)
+
+answers, waits, batches, services, late = each(ANSWERS), each(WAIT), each(BATCH), each(SERVICE), each(LATE)
 
 
 def show(model: str, view: Mapping[str, Any]) -> None:
