@@ -13,6 +13,8 @@ from pathlib import Path
 TEMPLATES = Path(__file__).parent.parent / "deploy" / "nginx"
 FIRST_WITH_HTTP2_DIRECTIVE = (1, 25, 1)
 FIRST_WITH_KEEPALIVE_MIN_TIMEOUT = (1, 27, 4)
+_BEHIND_A_NAME = 5
+"""As many gateways are taken to stand behind a name that is looked up."""
 _BLANK = re.compile(r"@\{(\w+)\}")
 
 
@@ -65,6 +67,7 @@ class FrontDoor:
             "resolver": self._resolver(),
             "connect_timeout": "250ms" if self.resolver else "2s",  # a name may stand for one that has gone
             "servers": "\n        ".join(self._servers(self.gateways)),
+            "tries": self._tries(),
             "max_upload_bytes": self.max_upload_bytes,
             "kept": "keepalive_min_timeout 2s;" if self.nginx_version >= FIRST_WITH_KEEPALIVE_MIN_TIMEOUT else "",
             "redirect": self._redirect(),
@@ -80,6 +83,11 @@ class FrontDoor:
             return [f"{one} max_fails=0;" for one in named]
         first = [f"{one} max_fails=3 fail_timeout=3s;" for one in named]
         return first + [f"{one} backup max_fails=0;" for one in named]
+
+    def _tries(self) -> int:
+        """Return how many servers a request may be tried at: where all but one refuse, that one is still reached."""
+        most = _BEHIND_A_NAME if self.resolver else len(self.gateways)
+        return max(3, 2 * most - 1)
 
     def _resolver(self) -> str:
         return f"resolver {self.resolver} valid=2s ipv6=off;" if self.resolver else ""

@@ -78,6 +78,22 @@ def test_one_that_is_back_is_asked_at_once_when_there_is_no_other(
     assert {(answer.status_code, answer.json().get("backend")) for answer in answers} == {(200, 1)}
 
 
+def test_one_that_is_back_is_reached_where_several_refuse(tmp_path: Path) -> None:
+    first, *others = backends = [Backend(number) for number in (1, 2, 3, 4)]
+    door = Door(tmp_path, *(backend.address for backend in backends))
+    first.stop()
+    for _ in range(16):
+        assert httpx.post(door.url, content=b"x").status_code == 200
+    back = Backend(1, first.server_port)
+    for backend in others:
+        backend.stop()
+
+    answer = httpx.post(door.url, content=b"x")
+
+    back.stop(), door.stop()
+    assert (answer.status_code, answer.json().get("backend")) == (200, 1)
+
+
 def test_what_a_gateway_may_have_accepted_is_not_sent_to_another(door: Door, backends: tuple[Backend, Backend]) -> None:
     backends[0].cuts = backends[1].cuts = True
 
