@@ -152,9 +152,10 @@ def _growth(growth: Growth) -> list[Row]:
         ("pictures waiting", growth.waiting),
         ("gateway processes", growth.gateways),
     ):
-        told_points = ", ".join(f"{point.of}: {point.ok_per_s:.0f}/s {point.cpu_us:.0f} µs" for point in points)
-        change = points[-1].cpu_us / points[0].cpu_us if points[0].cpu_us else math.nan
-        rows.append(Row(f"CPU with {points[-1].of} {name}", f"{change:.2f}x", "", None, told_points))
+        told_points = ", ".join(
+            f"{point.of}: {point.ok_per_s:.0f}/s {point.cpu_us:.0f} µs, {point.cpu_times:.2f}x" for point in points
+        )
+        rows.append(Row(f"CPU with {points[-1].of} {name}", f"{points[-1].cpu_times:.2f}x", "", None, told_points))
     return rows
 
 
