@@ -44,9 +44,9 @@ def show(results: Results, console: Console) -> None:
             table.add_row(row.what, f"[{colour}]{row.value}[/]", row.aim, row.behind)
         table.add_section()
     console.print(table)
-    if results.machine:
+    if one := results.machine:
         quick = ", a quick run: indicative only" if results.quick else ""
-        console.print(f"[dim]{results.machine.processor}, {results.machine.cores} cores{quick}[/]")
+        console.print(f"[dim]{one.processor}, {one.cores} cores, Python {one.python}{quick}[/]")
 
 
 def _sections(results: Results) -> Iterator[list[Row]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from chassis import interpreter
 from loadtests.bench.measures.cost import Cost
 from loadtests.bench.measures.efficiency import Efficiency
 from loadtests.bench.measures.growth import Growth
@@ -59,7 +60,7 @@ def machine(cores: int) -> Machine:
     """Return what this machine is."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return Machine(names[0] if names else platform.machine(), cores, platform.python_version())
+    return Machine(names[0] if names else platform.machine(), cores, interpreter.version())
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -71,6 +72,8 @@ def write(results: Results, folder: Path) -> Path:
 
 
 def read(folder: Path) -> Results:
-    """Return what was written last; empty results where nothing was."""
-    path = folder / "bench.json"
-    return msgspec.json.decode(path.read_bytes(), type=Results) if path.exists() else Results()
+    """Return what was written last; empty results where nothing was, or by a version that measured other things."""
+    try:
+        return msgspec.json.decode((folder / "bench.json").read_bytes(), type=Results)
+    except (FileNotFoundError, msgspec.ValidationError):
+        return Results()
