@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import httptools
 
 from chassis import logs
-from services.gateway.http_request import MOST_WAITING_BYTES, Application, Message, Request
+from services.gateway.http_request import CLOSE, MOST_WAITING_BYTES, Application, Message, Request, head
 from services.gateway.problems import PROBLEM_TYPE, http_problem, problem_json
 from services.gateway.request_ids import request_id_of
 
@@ -296,13 +296,11 @@ class Connection(asyncio.Protocol):
 
 def raw_answer(status: int, request_id: str) -> bytes:
     """Return a whole HTTP answer with the problem of *status*; the connection ends with it."""
-    problem = http_problem(status)
-    body = problem_json(problem, request_id)
-    lines = [
-        f"HTTP/1.1 {status} {problem.title}",
-        f"Content-Type: {PROBLEM_TYPE}",
-        f"Content-Length: {len(body)}",
-        f"X-Request-Id: {request_id}",
-        "Connection: close",
+    body = problem_json(http_problem(status), request_id)
+    fields = [
+        (b"Content-Type", PROBLEM_TYPE.encode()),
+        (b"Content-Length", b"%d" % len(body)),
+        (b"X-Request-Id", request_id.encode()),
+        CLOSE,
     ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return head(status, fields) + body

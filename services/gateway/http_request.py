@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,7 +18,9 @@ Message = MutableMapping[str, Any]
 Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
+Field = tuple[bytes, bytes]
 MOST_WAITING_BYTES = 2**20
+CLOSE: Field = (b"Connection", b"close")
 _BODILESS = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -116,28 +118,32 @@ class Request:
         """Return the head of an answer that begins with so many bytes."""
         assert self._head is not None
         self.begun = True
-        status, headers = self._head["status"], self._head["headers"]
-        lines = [_status_line(status), *(b"%b: %b\r\n" % (name, value) for name, value in headers)]
+        status, fields = self._head["status"], list(self._head["headers"])
         self._bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
-        if not self._bodiless and not any(name.lower() == b"content-length" for name, _ in headers):
-            lines.append(self._framing(body_bytes, more))
+        if not self._bodiless and not any(name.lower() == b"content-length" for name, _ in fields):
+            fields += self._framing(body_bytes, more)
         if not self.keep or not self.whole or self._line.ends():
             self.keep = False
-            lines.append(b"Connection: close\r\n")
+            fields.append(CLOSE)
         elif self.scope["http_version"] == "1.0":
-            lines.append(b"Connection: keep-alive\r\n")
-        lines.append(_date(int(time.time())))
-        return b"".join(lines)
+            fields.append((b"Connection", b"keep-alive"))
+        return head(status, fields)
 
-    def _framing(self, body_bytes: int, more: bool) -> bytes:
-        """Return the line that tells where a body of unknown length ends; with HTTP/1.0 its connection does."""
+    def _framing(self, body_bytes: int, more: bool) -> list[Field]:
+        """Return the field that tells where a body of unknown length ends; with HTTP/1.0 its connection does."""
         if not more:
-            return b"Content-Length: %d\r\n" % body_bytes
+            return [(b"Content-Length", b"%d" % body_bytes)]
         if self.scope["http_version"] == "1.1":
             self._chunked = True
-            return b"Transfer-Encoding: chunked\r\n"
+            return [(b"Transfer-Encoding", b"chunked")]
         self.keep = False
-        return b""
+        return []
+
+
+def head(status: int, fields: Iterable[Field]) -> bytes:
+    """Return the head of an answer."""
+    lines = [_status_line(status), *(b"%b: %b\r\n" % field for field in fields), _date(int(time.time()))]
+    return b"".join(lines)
 
 
 def _chunk(body: bytes, *, last: bool) -> bytes:
