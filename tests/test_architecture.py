@@ -26,6 +26,7 @@ MAY_USE = {
 #: Outside systems, and the only files (or folders, ending in /) that import them.
 DOORS = {
     "redis": (
+        "chassis/redis_pool.py",
         "services/queue/",
         "services/jobs/records.py",
         "services/jobs/worker.py",

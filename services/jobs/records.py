@@ -27,12 +27,10 @@ from typing import Any
 
 import msgspec
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
+from chassis import redis_pool
 from chassis.errors import Conflict, NotFound, Unavailable, WrongState
-from chassis.redis_url import over_network
 from services.jobs.job import ENDED, Job, read_job
 
 PREFIX = "servoir:jobs:"
@@ -52,15 +50,7 @@ class LeaseLost(Exception):
 
 def connect(url: str) -> redis.Redis:
     """Return connections for threads, each opened when it is first needed; no call hangs."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=_CONNECTIONS,
-        timeout=_CALL_TIMEOUT_S,
-        socket_timeout=_CALL_TIMEOUT_S,
-        **over_network(url, connect_timeout_s=_CALL_TIMEOUT_S),
-        retry=Retry(NoBackoff(), 0),
-    )
-    return redis.Redis(connection_pool=pool)
+    return redis_pool.connect(url, most=_CONNECTIONS, connect_timeout_s=_CALL_TIMEOUT_S, call_timeout_s=_CALL_TIMEOUT_S)
 
 
 @contextmanager

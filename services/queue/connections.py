@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
-from redis.retry import Retry
 
+from chassis import redis_pool
 from chassis.errors import TooBusy, Unavailable
-from chassis.redis_url import over_network
 
 CONNECT_TIMEOUT_S = 0.4
 CALL_TIMEOUT_S = 0.8
@@ -20,15 +18,7 @@ RETRY_AFTER_S = 1.0
 
 def connect(url: str, *, most: int, call_timeout_s: float = CALL_TIMEOUT_S) -> redis.Redis:
     """Return a pool of up to *most* connections for threads, each opened when it is first needed."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=most,
-        timeout=call_timeout_s,
-        socket_timeout=call_timeout_s,
-        **over_network(url, connect_timeout_s=CONNECT_TIMEOUT_S),
-        retry=Retry(NoBackoff(), 0),
-    )
-    return redis.Redis(connection_pool=pool)
+    return redis_pool.connect(url, most=most, connect_timeout_s=CONNECT_TIMEOUT_S, call_timeout_s=call_timeout_s)
 
 
 @contextmanager
