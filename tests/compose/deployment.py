@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 
-from tests.compose.images import DEPLOY
+from tests.compose.image_builds import DEPLOY
 from tests.e2e.traffic import Seen, Traffic, picture, post
 from tests.parts import ROOT, wait_until
 
@@ -125,20 +124,9 @@ class Deployment:
         with httpx.Client(timeout=60, headers=self.operator) as client:
             return post(client, self.url, key, content or picture())
 
+    def traffic(self, key: str, *, clients: int = 3) -> Traffic:
+        """Return clients of a model, for ``with``."""
+        return Traffic(self.url, key, clients=clients, headers=self.operator)
+
     def serves(self, key: str) -> bool:
         return self.ask(key).status == 200
-
-
-class KeyedTraffic(Traffic):
-    """Clients that post without a pause, with a key; and without that, what a Traffic is."""
-
-    def __init__(
-        self, deployment: Deployment, key: str, *, clients: int = 3, content: Callable[[], bytes] = picture
-    ) -> None:
-        super().__init__(deployment.url, key, clients=clients, content=content)
-        self._headers = deployment.operator
-
-    def _ask(self) -> None:
-        with httpx.Client(timeout=60, headers=self._headers) as client:
-            while not self._ended.wait(self._pause_s):
-                self.seen.append(post(client, self._url, self._key, self._content()))

@@ -13,7 +13,7 @@ import sys
 
 from embedded import Missing as MissingServer
 from tests.compose.engine import Missing, compose, running_engine
-from tests.compose.images import build_all, variables
+from tests.compose.image_builds import build_all, variables
 from tests.parts import ROOT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.compose.conftest import LEAK_LENGTH
-from tests.compose.deployment import Deployment, KeyedTraffic
+from tests.compose.deployment import Deployment
 from tests.e2e.traffic import picture
 from tests.parts import wait_until
 
@@ -17,7 +17,7 @@ def test_a_model_over_its_limit_is_killed_and_comes_back_and_others_do_not_notic
     deployment.await_healthy("model-leaky", 1)
     since = str(int(time.time()))
 
-    with KeyedTraffic(deployment, "acme-echo-1") as neighbours:
+    with deployment.traffic("acme-echo-1") as neighbours:
         wait_until(lambda: len(neighbours.seen) > 10)
         leaked = deployment.ask("acme-leaky-1", picture(LEAK_LENGTH))
         wait_until(lambda: deployment.serves("acme-leaky-1"), timeout_s=120, what="it serves again")

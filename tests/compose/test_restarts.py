@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.deployment import Deployment, KeyedTraffic
+from tests.compose.deployment import Deployment
+from tests.e2e.traffic import Traffic
 from tests.parts import wait_until
 
 KEY = "acme-echo-1"
@@ -20,10 +21,10 @@ def two_model_servers(deployment: Deployment) -> Iterator[None]:
     deployment.scale("model-echo", 1)
 
 
-def _restarted_under_load(deployment: Deployment, service: str) -> KeyedTraffic:
+def _restarted_under_load(deployment: Deployment, service: str) -> Traffic:
     """Restart a service while four clients ask, and return what they saw."""
     before = {it["Id"]: it["State"]["StartedAt"] for it in deployment.containers(service)}
-    with KeyedTraffic(deployment, KEY, clients=4) as traffic:
+    with deployment.traffic(KEY, clients=4) as traffic:
         wait_until(lambda: len(traffic.seen) > 20)
         deployment.compose("restart", "--no-deps", service)
         deployment.await_healthy(service, len(before))

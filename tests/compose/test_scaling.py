@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.compose.deployment import Deployment, KeyedTraffic
+from tests.compose.deployment import Deployment
 from tests.parts import wait_until
 
 KEY = "acme-echo-1"
 
 
 def test_a_model_scaled_to_three_and_back_under_load_fails_no_request(deployment: Deployment) -> None:
-    with KeyedTraffic(deployment, KEY, clients=6) as traffic:
+    with deployment.traffic(KEY, clients=6) as traffic:
         wait_until(lambda: len(traffic.seen) > 20)
         deployment.scale("model-echo", 3)
         deployment.await_healthy("model-echo", 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
 
 import httpx
@@ -52,8 +52,8 @@ def post(client: httpx.Client, url: str, key: str, content: bytes) -> Seen:
 class Clients:
     """So many clients, each asking again as soon as it is answered; within ``with``."""
 
-    def __init__(self, clients: int, pause_s: float = _PAUSE_S) -> None:
-        self._ended, self._pause_s = threading.Event(), pause_s
+    def __init__(self, clients: int, pause_s: float = _PAUSE_S, headers: Mapping[str, str] | None = None) -> None:
+        self._ended, self._pause_s, self._headers = threading.Event(), pause_s, headers
         self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class Clients:
             thread.join()
 
     def _run(self) -> None:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=60, headers=self._headers) as client:
             while not self._ended.wait(self._pause_s):
                 self._ask(client)
 
@@ -79,9 +79,16 @@ class Traffic(Clients):
     """Clients that ask *key* and remember what they saw."""
 
     def __init__(
-        self, url: str, key: str, *, clients: int = 3, content: Callable[[], bytes] = picture, pause_s: float = _PAUSE_S
+        self,
+        url: str,
+        key: str,
+        *,
+        clients: int = 3,
+        content: Callable[[], bytes] = picture,
+        pause_s: float = _PAUSE_S,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(clients, pause_s)
+        super().__init__(clients, pause_s, headers)
         self._url, self._key, self._content = url, key, content
         self.seen: list[Seen] = []
 

@@ -9,5 +9,5 @@ from services.gateway.gunicorn_conf import *  # noqa: F403
 wsgi_app = "tests.integration.gateway.fake_suite:build()"
 
 
-def on_starting(server: Any) -> None:
+def on_starting(server: Any) -> None:  # type: ignore[no-redef]
     """Start at once."""

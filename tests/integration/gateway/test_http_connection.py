@@ -56,7 +56,8 @@ class Home:
         self._thread.join(10)
 
     def _run(self, started: threading.Event) -> None:
-        server = self.loop.run_until_complete(self.loop.create_server(lambda: Connection(self), "127.0.0.1", 0))
+        listening = self.loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        server: Any = self.loop.run_until_complete(listening)
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self.loop.run_forever()

@@ -174,7 +174,7 @@ def test_a_saved_model_loses_its_resizing_and_takes_floats(tmp_path: Path) -> No
     tf = pytest.importorskip("tensorflow")
     from services.jobs.conversion.tensorflow import freeze, to_onnx
 
-    class Net(tf.Module):  # type: ignore[misc]
+    class Net(tf.Module):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             self.weights = tf.Variable(np.random.default_rng(4).random((3, 3, 3, 2), np.float32))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,17 @@ from services.queue.client import QueueClient
 from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease
 from tests.parts import Server, free_port
 
+
+class HashingServer(Server):
+    """A model server at *address* that writes what it ran into *journal*; the rest is a Server's."""
+
+    def __init__(self, address: str, journal: Path, *command: Any) -> None:
+        self.address, self.journal = address, journal
+        super().__init__(*command)
+
+
 StartDispatcher = Callable[..., Server]
-StartModelServer = Callable[..., Server]
+StartModelServer = Callable[..., HashingServer]
 
 
 @pytest.fixture
@@ -53,16 +63,15 @@ def start_dispatcher(registry: FakeRegistry, redis_url: str, tmp_path: Path) -> 
 
 @pytest.fixture
 def start_model_server(tmp_path: Path) -> Iterator[StartModelServer]:
-    """Starts a hashing model server as a process, which has ``address`` and ``journal`` (what it ran)."""
-    started: list[Server] = []
+    """Starts a hashing model server as a process."""
+    started: list[HashingServer] = []
 
-    def start(*options: str, port: int = 0) -> Server:
+    def start(*options: str, port: int = 0) -> HashingServer:
         address = f"127.0.0.1:{port or free_port()}"
         number = len(started)
         journal, log = tmp_path / f"ran-{number}", tmp_path / f"model-server-{number}.log"
         command = [sys.executable, "-m", "tests.fakes", "--address", address, "--journal", str(journal), *options]
-        process = Server(command, lambda: b"listening" in log.read_bytes(), log)
-        process.address, process.journal = address, journal  # type: ignore[attr-defined]
+        process = HashingServer(address, journal, command, lambda: b"listening" in log.read_bytes(), log)
         started.append(process)
         return process
 

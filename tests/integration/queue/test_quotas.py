@@ -50,7 +50,7 @@ def accepted(queue: QueueClient, asked: Claim) -> bool:
     return True
 
 
-def test_a_burst_goes_through_and_the_next_request_is_told_how_long_to_wait(queue: QueueClient):
+def test_a_burst_goes_through_and_the_next_request_is_told_how_long_to_wait(queue: QueueClient) -> None:
     for left in (2, 1, 0):
         asked = claim(requests_per_s=RARELY, burst=3)
         ask(queue, b"picture", claim=asked)
@@ -66,12 +66,12 @@ def test_a_burst_goes_through_and_the_next_request_is_told_how_long_to_wait(queu
     assert asked.standing.at_once == 0
 
 
-def test_the_rate_comes_back_with_time(queue: QueueClient):
+def test_the_rate_comes_back_with_time(queue: QueueClient) -> None:
     assert accepted(queue, claim(requests_per_s=5, burst=1))
     wait_until(lambda: accepted(queue, claim(requests_per_s=5, burst=1)), what="the rate to allow another")
 
 
-def test_the_rate_holds_over_all_gateways(queue: QueueClient, other_gateway: QueueClient):
+def test_the_rate_holds_over_all_gateways(queue: QueueClient, other_gateway: QueueClient) -> None:
     gateways = [queue, other_gateway]
     begun = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
@@ -83,7 +83,7 @@ def test_the_rate_holds_over_all_gateways(queue: QueueClient, other_gateway: Que
     assert 10 <= sum(answers) <= 10 + 20 * seconds + 1
 
 
-def test_a_days_requests_are_counted_and_each_key_has_its_own(queue: QueueClient, other_gateway: QueueClient):
+def test_a_days_requests_are_counted_and_each_key_has_its_own(queue: QueueClient, other_gateway: QueueClient) -> None:
     for gateway in (queue, other_gateway, queue):
         assert accepted(gateway, claim(per_day=3))
 
@@ -94,7 +94,7 @@ def test_a_days_requests_are_counted_and_each_key_has_its_own(queue: QueueClient
     assert accepted(queue, claim("another", per_day=3))
 
 
-def test_a_new_day_begins_with_nothing_used(queue: QueueClient, redis_url: str):
+def test_a_new_day_begins_with_nothing_used(queue: QueueClient, redis_url: str) -> None:
     accepted(queue, claim(per_day=1))
     assert not accepted(queue, claim(per_day=1))
     with redis.Redis.from_url(redis_url) as connection:
@@ -104,14 +104,14 @@ def test_a_new_day_begins_with_nothing_used(queue: QueueClient, redis_url: str):
     assert accepted(queue, claim(per_day=1))
 
 
-def test_many_images_in_one_request_count_once(queue: QueueClient):
+def test_many_images_in_one_request_count_once(queue: QueueClient) -> None:
     asked = claim(per_day=10)
     ask(queue, b"one", b"two", b"three", claim=asked)
     assert asked.standing
     assert asked.standing.today == 9
 
 
-def test_what_is_refused_for_another_reason_does_not_count(queue: QueueClient, redis_url: str):
+def test_what_is_refused_for_another_reason_does_not_count(queue: QueueClient, redis_url: str) -> None:
     with pytest.raises(Unavailable):
         ask(queue, b"x", model="acme-nobody-1", claim=claim(per_day=10))
     with pytest.raises(TooBusy):
@@ -121,7 +121,7 @@ def test_what_is_refused_for_another_reason_does_not_count(queue: QueueClient, r
         assert connection.get("servoir:queue:quota:key") is None
 
 
-def test_a_repeat_under_its_idempotency_key_does_not_count(queue: QueueClient):
+def test_a_repeat_under_its_idempotency_key_does_not_count(queue: QueueClient) -> None:
     for _ in range(3):
         asked = claim(per_day=10)
         ask(queue, b"x", idempotency_key="once", claim=asked)
@@ -129,17 +129,17 @@ def test_a_repeat_under_its_idempotency_key_does_not_count(queue: QueueClient):
         assert asked.standing.today == 9
 
 
-def test_what_is_kept_of_a_key_is_forgotten_when_all_of_its_quota_is_back(queue: QueueClient, redis_url: str):
+def test_what_is_kept_of_a_key_is_forgotten_when_all_of_its_quota_is_back(queue: QueueClient, redis_url: str) -> None:
     accepted(queue, claim(requests_per_s=RARELY, burst=20))
     with redis.Redis.from_url(redis_url) as connection:
         assert 0 < connection.pttl("servoir:queue:quota:key") <= 86_400_000
 
 
-def test_without_limits_there_is_no_quota():
+def test_without_limits_there_is_no_quota() -> None:
     assert quota_for("key", burst=5) is None
 
 
-def test_a_quota_that_is_used_up_is_counted_among_the_refusals(queue: QueueClient, redis_url: str):
+def test_a_quota_that_is_used_up_is_counted_among_the_refusals(queue: QueueClient, redis_url: str) -> None:
     accepted(queue, claim(per_day=1))
     accepted(queue, claim(per_day=1))
     with redis.Redis.from_url(redis_url) as connection:

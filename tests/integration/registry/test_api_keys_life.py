@@ -40,7 +40,7 @@ def known(ring: KeyRing, token: str) -> ApiKey:
     return key
 
 
-def test_a_new_key_opens_with_its_token_and_has_its_terms(registry: RegistryClient, ring: KeyRing):
+def test_a_new_key_opens_with_its_token_and_has_its_terms(registry: RegistryClient, ring: KeyRing) -> None:
     key, token = registry.create_api_key(ANN, actor="root")
     assert known(ring, token) == key
     assert (key.client_id, key.models, key.requests_per_s, key.created_by) == ("ann", ("acme-*",), 2.5, "root")
@@ -48,7 +48,7 @@ def test_a_new_key_opens_with_its_token_and_has_its_terms(registry: RegistryClie
     assert ring.find("nonsense") is None
 
 
-def test_no_secret_is_kept(registry: RegistryClient, mongo_url: str):
+def test_no_secret_is_kept(registry: RegistryClient, mongo_url: str) -> None:
     _, token = registry.create_api_key(ANN, actor="root")
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         kept = [
@@ -58,7 +58,7 @@ def test_no_secret_is_kept(registry: RegistryClient, mongo_url: str):
     assert not [text for text in kept if token.rpartition("_")[2] in text]
 
 
-def test_a_list_of_keys_holds_neither_tokens_nor_their_hashes(registry_address: str, registry: RegistryClient):
+def test_a_list_of_keys_holds_neither_tokens_nor_their_hashes(registry_address: str, registry: RegistryClient) -> None:
     registry.create_api_key(ANN, actor="root")
     with channel(registry_address) as open_channel:
         answer = registry_pb2_grpc.RegistryStub(open_channel).ListApiKeys(pb.ListApiKeysRequest())
@@ -66,7 +66,7 @@ def test_a_list_of_keys_holds_neither_tokens_nor_their_hashes(registry_address: 
     assert set(listed) == set(ApiKey.__struct_fields__)
 
 
-def test_a_revoked_key_opens_nothing_any_more(registry: RegistryClient, ring: KeyRing):
+def test_a_revoked_key_opens_nothing_any_more(registry: RegistryClient, ring: KeyRing) -> None:
     key, token = registry.create_api_key(ANN, actor="root")
     known(ring, token)
     assert registry.revoke_api_key(key.id, actor="root").revoked_at_ms
@@ -76,7 +76,9 @@ def test_a_revoked_key_opens_nothing_any_more(registry: RegistryClient, ring: Ke
         registry.rotate_api_key(key.id, grace_s=0, actor="root")
 
 
-def test_a_rotated_key_opens_with_both_tokens_until_the_grace_is_over(registry: RegistryClient, registry_address: str):
+def test_a_rotated_key_opens_with_both_tokens_until_the_grace_is_over(
+    registry: RegistryClient, registry_address: str
+) -> None:
     later_s = 0.0
     ring = KeyRing(registry_address, clock=lambda: key.created_at_ms / 1000 + later_s)
     key, old = registry.create_api_key(ANN, actor="root")
@@ -90,7 +92,7 @@ def test_a_rotated_key_opens_with_both_tokens_until_the_grace_is_over(registry: 
     ring.stop()
 
 
-def test_keys_are_listed_by_client_oldest_first_and_revoked_ones_too(registry: RegistryClient):
+def test_keys_are_listed_by_client_oldest_first_and_revoked_ones_too(registry: RegistryClient) -> None:
     made = [registry.create_api_key(Terms(client_id=name), actor="root")[0].id for name in ("ann", "bob", "ann")]
     registry.revoke_api_key(made[2], actor="root")
     assert [key.id for key in registry.api_keys()] == made
@@ -98,7 +100,7 @@ def test_keys_are_listed_by_client_oldest_first_and_revoked_ones_too(registry: R
     assert registry.api_keys("eve") == []
 
 
-def test_history_says_who_did_what_to_a_key(registry: RegistryClient):
+def test_history_says_who_did_what_to_a_key(registry: RegistryClient) -> None:
     key, _ = registry.create_api_key(ANN, actor="root")
     registry.rotate_api_key(key.id, grace_s=0, actor="ada")
     registry.revoke_api_key(key.id, actor="eve")
@@ -106,7 +108,7 @@ def test_history_says_who_did_what_to_a_key(registry: RegistryClient):
     assert told_of == [("revoke", "eve", "ann"), ("rotate", "ada", "ann"), ("create", "root", "ann")]
 
 
-def test_an_unknown_key_cannot_be_changed(registry: RegistryClient):
+def test_an_unknown_key_cannot_be_changed(registry: RegistryClient) -> None:
     with pytest.raises(NotFound):
         registry.revoke_api_key("nobody", actor="root")
     with pytest.raises(NotFound):
@@ -115,7 +117,7 @@ def test_an_unknown_key_cannot_be_changed(registry: RegistryClient):
 
 def test_of_many_who_rotate_at_once_each_that_is_told_a_token_can_trust_the_newest(
     registry: RegistryClient, ring: KeyRing
-):
+) -> None:
     key, _ = registry.create_api_key(ANN, actor="root")
 
     def rotate(_: int) -> str:
@@ -130,7 +132,9 @@ def test_of_many_who_rotate_at_once_each_that_is_told_a_token_can_trust_the_newe
     assert len(registry.history(f"sv_{key.id}")) == len(tokens) + 1
 
 
-def test_what_one_registry_process_changes_the_gateways_of_all_know(start_registry: StartRegistry, ring: KeyRing):
+def test_what_one_registry_process_changes_the_gateways_of_all_know(
+    start_registry: StartRegistry, ring: KeyRing
+) -> None:
     other = RegistryClient(start_registry())
     key, token = other.create_api_key(ANN, actor="root")
     assert known(ring, token) == key
@@ -139,7 +143,7 @@ def test_what_one_registry_process_changes_the_gateways_of_all_know(start_regist
     other.close()
 
 
-def test_a_key_that_is_deleted_by_hand_opens_nothing(registry: RegistryClient, ring: KeyRing, mongo_url: str):
+def test_a_key_that_is_deleted_by_hand_opens_nothing(registry: RegistryClient, ring: KeyRing, mongo_url: str) -> None:
     _, token = registry.create_api_key(ANN, actor="root")
     known(ring, token)
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
@@ -150,7 +154,7 @@ def test_a_key_that_is_deleted_by_hand_opens_nothing(registry: RegistryClient, r
 
 def test_a_key_of_a_newer_version_does_not_hide_the_others(
     registry: RegistryClient, ring: KeyRing, mongo_url: str, start_registry: StartRegistry
-):
+) -> None:
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         client.servoir.api_keys.insert_one({"_id": "of-tomorrow", "key": {"colour": "green"}})
     _, token = registry.create_api_key(ANN, actor="root")
@@ -160,7 +164,7 @@ def test_a_key_of_a_newer_version_does_not_hide_the_others(
     late.close()
 
 
-def test_a_ring_that_never_reached_the_registry_is_unavailable():
+def test_a_ring_that_never_reached_the_registry_is_unavailable() -> None:
     ring = KeyRing(f"127.0.0.1:{free_port()}")
     ring.start()
     with pytest.raises(Unavailable):
@@ -170,7 +174,7 @@ def test_a_ring_that_never_reached_the_registry_is_unavailable():
 
 def test_ten_thousand_keys_are_learnt_at_once_and_a_change_tells_only_itself(
     mongo_url: str, start_registry: StartRegistry
-):
+) -> None:
     made = [issue(Terms(client_id=f"client-{number}"), actor="root", now_ms=number + 1) for number in range(10_000)]
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         client.servoir.api_keys.insert_many([api_key_document(key) for key, _ in made])
@@ -196,7 +200,7 @@ def test_ten_thousand_keys_are_learnt_at_once_and_a_change_tells_only_itself(
 
 def test_keys_open_while_mongodb_and_the_registry_are_away_and_changes_are_refused(
     tmp_path: Path, start_process: Callable[..., tuple[Server, str]]
-):
+) -> None:
     mongod, url = start_mongod(tmp_path)
     process, address = start_process(url)
     registry, ring = RegistryClient(address), KeyRing(address)

@@ -50,7 +50,7 @@ def usage(registry: RegistryClient, batch_id: str) -> bool:
 
 def test_a_user_who_may_read_and_write_its_database_is_enough(
     tmp_path: Path, start_node: StartMongod, start_registry: StartRegistry
-):
+) -> None:
     key, port = tmp_path / "key", free_port()
     key.write_text("c2VydmVpciB0ZXN0IGtleQ==")
     key.chmod(0o600)
@@ -80,7 +80,9 @@ def test_a_user_who_may_read_and_write_its_database_is_enough(
 
 
 @pytest.mark.slow
-def test_when_the_first_of_three_nodes_dies_nothing_is_lost(start_node: StartMongod, start_registry: StartRegistry):
+def test_when_the_first_of_three_nodes_dies_nothing_is_lost(
+    start_node: StartMongod, start_registry: StartRegistry
+) -> None:
     ports = [free_port() for _ in range(3)]
     nodes = {port: start_node(port) for port in ports}
     mongod.initiate(*ports)

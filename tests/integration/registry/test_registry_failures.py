@@ -83,7 +83,7 @@ def degraded(registry: RegistryClient) -> bool:
 # -- start and end ----------------------------------------------------------------------------------------------------
 
 
-def test_without_mongodb_it_does_not_start_and_says_where_it_looked_and_what_to_do():
+def test_without_mongodb_it_does_not_start_and_says_where_it_looked_and_what_to_do() -> None:
     port = free_port()
     ended = run(SERVOIR_MONGO_URL=f"mongodb://ann:secret@127.0.0.1:{port}/")
     assert ended.returncode == 1
@@ -93,7 +93,7 @@ def test_without_mongodb_it_does_not_start_and_says_where_it_looked_and_what_to_
     assert "Traceback" not in ended.stderr
 
 
-def test_a_mongod_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path: Path):
+def test_a_mongod_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path: Path) -> None:
     port = free_port()
     command = [it for it in mongod.command(port, tmp_path) if it not in ("--replSet", "rs0", "--oplogSize", "64")]
     url = f"mongodb://127.0.0.1:{port}/"
@@ -113,7 +113,7 @@ def test_a_mongod_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path: Pa
     assert "--replSet" in ended.stderr
 
 
-def test_bad_settings_are_named_together():
+def test_bad_settings_are_named_together() -> None:
     ended = run(SERVOIR_METRICS_PORT="many", SERVOIR_STOP_GRACE_S="soon")
     assert ended.returncode == 2
     assert "SERVOIR_METRICS_PORT" in ended.stderr
@@ -121,7 +121,7 @@ def test_bad_settings_are_named_together():
 
 
 @pytest.mark.parametrize("setting", ["SERVOIR_REGISTRY_ADDRESS", "SERVOIR_METRICS_PORT"])
-def test_a_taken_port_is_a_clear_error(mongo_url: str, start_process: Start, setting: str):
+def test_a_taken_port_is_a_clear_error(mongo_url: str, start_process: Start, setting: str) -> None:
     metrics_port = free_port()
     _, address = start_process(mongo_url, SERVOIR_METRICS_PORT=str(metrics_port))
     taken = {"SERVOIR_REGISTRY_ADDRESS": address, "SERVOIR_METRICS_PORT": str(metrics_port)}[setting]
@@ -131,7 +131,7 @@ def test_a_taken_port_is_a_clear_error(mongo_url: str, start_process: Start, set
     assert "Traceback" not in ended.stderr
 
 
-def test_sigterm_ends_it_with_zero_while_others_watch(mongo_url: str, start_process: Start, calls):
+def test_sigterm_ends_it_with_zero_while_others_watch(mongo_url: str, start_process: Start, calls) -> None:
     server, address = start_process(mongo_url)
     stub = calls(address)
     watching = [stub.WatchLeases(pb.WatchLeasesRequest()), stub.WatchModels(pb.WatchModelsRequest())]
@@ -144,7 +144,7 @@ def test_sigterm_ends_it_with_zero_while_others_watch(mongo_url: str, start_proc
     assert "Traceback" not in server.log.read_text()
 
 
-def test_it_logs_json_lines_and_shows_metrics(mongo_url: str, start_process: Start):
+def test_it_logs_json_lines_and_shows_metrics(mongo_url: str, start_process: Start) -> None:
     port = free_port()
     server, address = start_process(mongo_url, SERVOIR_METRICS_PORT=str(port))
     registry = RegistryClient(address)
@@ -166,7 +166,7 @@ def test_it_logs_json_lines_and_shows_metrics(mongo_url: str, start_process: Sta
 # -- the registry dies ------------------------------------------------------------------------------------------------
 
 
-def test_leases_survive_that_the_registry_is_killed(mongo_url: str, start_process: Start, calls):
+def test_leases_survive_that_the_registry_is_killed(mongo_url: str, start_process: Start, calls) -> None:
     server, address = start_process(mongo_url)
     stub = calls(address)
     RegistryClient(address).publish(modelinfo(), actor="ann")
@@ -179,7 +179,7 @@ def test_leases_survive_that_the_registry_is_killed(mongo_url: str, start_proces
     wait_until(lambda: live(stub) == [], what="the lease to end one ttl after the restart")
 
 
-def test_a_lease_keeper_and_a_catalogue_outlive_the_registry(mongo_url: str, start_process: Start, calls):
+def test_a_lease_keeper_and_a_catalogue_outlive_the_registry(mongo_url: str, start_process: Start, calls) -> None:
     server, address = start_process(mongo_url)
     registry = RegistryClient(address)
     registry.publish(modelinfo(), actor="ann")
@@ -215,7 +215,7 @@ def _publishes(registry: RegistryClient) -> bool:
 
 def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
     own_mongod: tuple[Server, str], start_registry: StartRegistry, calls
-):
+) -> None:
     server, url = own_mongod
     address = start_registry(url)
     registry, stub = RegistryClient(address), calls(address)
@@ -255,7 +255,7 @@ def test_while_mongod_is_away_reads_and_leases_go_on_and_writes_are_refused(
 @pytest.mark.slow
 def test_leases_that_another_registry_renews_live_on_while_mongod_is_away(
     own_mongod: tuple[Server, str], start_registry: StartRegistry, calls
-):
+) -> None:
     server, url = own_mongod
     first, second = start_registry(url), start_registry(url)
     with RegistryCloser(first) as registry, RegistryCloser(second) as other:
@@ -276,7 +276,7 @@ def test_leases_that_another_registry_renews_live_on_while_mongod_is_away(
 
 def test_what_was_acknowledged_survives_that_mongod_is_killed(
     own_mongod: tuple[Server, str], start_registry: StartRegistry
-):
+) -> None:
     server, url = own_mongod
     with RegistryCloser(start_registry(url)) as registry:
         for number in range(50):
@@ -293,7 +293,7 @@ def test_what_was_acknowledged_survives_that_mongod_is_killed(
 @pytest.mark.slow
 def test_a_mongod_that_hangs_is_away_and_its_leases_go_on(
     own_mongod: tuple[Server, str], start_registry: StartRegistry, calls
-):
+) -> None:
     server, url = own_mongod
     address = start_registry(url)
     with RegistryCloser(address) as registry:
@@ -311,7 +311,7 @@ def test_a_mongod_that_hangs_is_away_and_its_leases_go_on(
 
 def test_usage_is_exact_though_registry_and_mongod_are_killed_while_it_is_sent(
     own_mongod: tuple[Server, str], start_process: Start
-):
+) -> None:
     mongod_server, url = own_mongod
     registry_server, address = start_process(url)
     acknowledged: list[int] = []

@@ -72,7 +72,7 @@ def stored(mongo_url: str) -> list[str]:
         return sorted(it["_id"] for it in client.servoir.leases.find())
 
 
-def test_an_announced_lease_comes_to_every_watcher(stub, registry_address, watch):
+def test_an_announced_lease_comes_to_every_watcher(stub, registry_address, watch) -> None:
     first, second = watch(registry_address), watch(registry_address)
     assert first.instances() == []
     capacity = Capacity(max_batch_size=32, service_times=[ServiceTime(batch_size=8, seconds=0.1)])
@@ -82,7 +82,7 @@ def test_an_announced_lease_comes_to_every_watcher(stub, registry_address, watch
         assert watcher.seen[-1] == [lease(capacity=capacity, engine="echo")]
 
 
-def test_a_renewal_that_says_nothing_new_is_no_news(stub, registry_address, watch):
+def test_a_renewal_that_says_nothing_new_is_no_news(stub, registry_address, watch) -> None:
     watcher = watch(registry_address)
     for _ in range(5):
         stub.Announce(lease())
@@ -91,7 +91,7 @@ def test_a_renewal_that_says_nothing_new_is_no_news(stub, registry_address, watc
     assert len(watcher.seen) <= 3  # a slow watcher may skip one
 
 
-def test_draining_and_withdrawing_are_news(stub, registry_address, watch):
+def test_draining_and_withdrawing_are_news(stub, registry_address, watch) -> None:
     watcher = watch(registry_address)
     stub.Announce(lease())
     stub.Announce(lease(draining=True))
@@ -101,7 +101,7 @@ def test_draining_and_withdrawing_are_news(stub, registry_address, watch):
     stub.Withdraw(pb.WithdrawRequest(instance_id="one"))
 
 
-def test_a_lease_that_is_not_renewed_ends_and_is_forgotten(stub, registry_address, mongo_url, watch):
+def test_a_lease_that_is_not_renewed_ends_and_is_forgotten(stub, registry_address, mongo_url, watch) -> None:
     watcher = watch(registry_address)
     stub.Announce(lease("stays"))
     stub.Announce(lease(ttl_s=1.0))
@@ -110,12 +110,12 @@ def test_a_lease_that_is_not_renewed_ends_and_is_forgotten(stub, registry_addres
     wait_until(lambda: stored(mongo_url) == ["stays"])
 
 
-def test_a_lease_of_an_unknown_model_is_refused(stub):
+def test_a_lease_of_an_unknown_model_is_refused(stub) -> None:
     with pytest.raises(NotFound, match="acme-coco-2"), told():
         stub.Announce(lease(model_key="acme-coco-2"))
 
 
-def test_bad_leases_are_refused_with_all_their_faults(stub):
+def test_bad_leases_are_refused_with_all_their_faults(stub) -> None:
     with pytest.raises(BadRequest) as raised, told():
         stub.Announce(pb.Lease(model_key="acme-coco-1", ttl_s=-1))
     assert all(f"{name}: " in raised.value.detail for name in ("instance_id", "address", "ttl_s"))
@@ -125,7 +125,7 @@ def test_bad_leases_are_refused_with_all_their_faults(stub):
         stub.Withdraw(pb.WithdrawRequest())
 
 
-def test_a_new_process_on_an_address_takes_the_place_of_the_lost_one(stub, registry_address, mongo_url, watch):
+def test_a_new_process_on_an_address_takes_the_place_of_the_lost_one(stub, registry_address, mongo_url, watch) -> None:
     watcher = watch(registry_address)
     stub.Announce(lease("lost", address="127.0.0.1:8501", started_at_ms=1))
     stub.Announce(lease("new", address="127.0.0.1:8501", started_at_ms=2))
@@ -133,7 +133,7 @@ def test_a_new_process_on_an_address_takes_the_place_of_the_lost_one(stub, regis
     wait_until(lambda: stored(mongo_url) == ["new"])
 
 
-def test_registries_on_one_mongodb_share_their_leases(stub, start_registry: StartRegistry, watch):
+def test_registries_on_one_mongodb_share_their_leases(stub, start_registry: StartRegistry, watch) -> None:
     other = watch(start_registry())
     stub.Announce(lease())
     wait_until(lambda: other.instances() == ["one"])
@@ -143,7 +143,9 @@ def test_registries_on_one_mongodb_share_their_leases(stub, start_registry: Star
     wait_until(lambda: other.instances() == [])
 
 
-def test_a_lease_may_be_withdrawn_at_another_registry(stub, registry_address, start_registry: StartRegistry, watch):
+def test_a_lease_may_be_withdrawn_at_another_registry(
+    stub, registry_address, start_registry: StartRegistry, watch
+) -> None:
     watcher, other = watch(registry_address), watch(start_registry())
     stub.Announce(lease())
     wait_until(lambda: other.instances() == ["one"])
@@ -153,7 +155,7 @@ def test_a_lease_may_be_withdrawn_at_another_registry(stub, registry_address, st
         wait_until(lambda each=each: each.instances() == [])
 
 
-def test_a_lease_that_was_deleted_and_announced_again_is_not_dropped(stub, registry_address, mongo_url, watch):
+def test_a_lease_that_was_deleted_and_announced_again_is_not_dropped(stub, registry_address, mongo_url, watch) -> None:
     watcher = watch(registry_address)
     stub.Announce(lease())
     wait_until(lambda: stored(mongo_url) == ["one"])
@@ -172,7 +174,7 @@ def test_a_lease_that_was_deleted_and_announced_again_is_not_dropped(stub, regis
 
 def test_renewals_at_one_registry_keep_a_lease_alive_at_all(
     stub, registry_address, start_registry: StartRegistry, mongo_url, watch
-):
+) -> None:
     other = watch(start_registry())
     keeper = LeaseKeeper(registry_address, lease(ttl_s=0.6))
     keeper.start()
@@ -190,7 +192,9 @@ def test_renewals_at_one_registry_keep_a_lease_alive_at_all(
     wait_until(lambda: other.instances() == [])
 
 
-def test_a_model_server_may_change_to_another_registry(stub, registry_address, start_registry: StartRegistry, watch):
+def test_a_model_server_may_change_to_another_registry(
+    stub, registry_address, start_registry: StartRegistry, watch
+) -> None:
     other_address = start_registry()
     first, other = watch(registry_address), watch(other_address)
     stub.Announce(lease(ttl_s=1.0))
@@ -204,7 +208,7 @@ def test_a_model_server_may_change_to_another_registry(stub, registry_address, s
         wait_until(lambda watcher=watcher: watcher.instances() == [])
 
 
-def test_a_lease_keeper_renews_tells_changes_and_withdraws(stub, registry_address, watch):
+def test_a_lease_keeper_renews_tells_changes_and_withdraws(stub, registry_address, watch) -> None:
     watcher = watch(registry_address)
     keeper = LeaseKeeper(registry_address, lease(ttl_s=20.0))
     keeper.start()
@@ -215,7 +219,7 @@ def test_a_lease_keeper_renews_tells_changes_and_withdraws(stub, registry_addres
     wait_until(lambda: watcher.instances() == [])
 
 
-def test_a_lease_keeper_goes_on_until_its_model_is_known(registry, registry_address, watch):
+def test_a_lease_keeper_goes_on_until_its_model_is_known(registry, registry_address, watch) -> None:
     watcher = watch(registry_address)
     keeper = LeaseKeeper(registry_address, lease())
     keeper.start()
@@ -224,7 +228,7 @@ def test_a_lease_keeper_goes_on_until_its_model_is_known(registry, registry_addr
     keeper.stop()
 
 
-def test_a_lease_keeper_without_a_registry_starts_and_stops(capsys):
+def test_a_lease_keeper_without_a_registry_starts_and_stops(capsys) -> None:
     keeper = LeaseKeeper(f"127.0.0.1:{free_port()}", lease())
     keeper.start()
     keeper.update(draining=True)

@@ -32,25 +32,25 @@ def released(registry: RegistryClient, rel_num: str, **fields: object) -> str:
     return registry.set_status(key, "released", actor="ann").key
 
 
-def test_a_published_model_is_kept_as_it_came(registry: RegistryClient):
+def test_a_published_model_is_kept_as_it_came(registry: RegistryClient) -> None:
     registry.publish(modelinfo(description="ö"), actor="ann")
     assert registry.model("acme-coco-1") == modelinfo(description="ö")
 
 
-def test_the_same_document_again_is_a_no_op_also_once_released(registry: RegistryClient):
+def test_the_same_document_again_is_a_no_op_also_once_released(registry: RegistryClient) -> None:
     released(registry, "1")
     assert registry.publish(modelinfo(), actor="bob").status == "released"
     assert [entry.action for entry in registry.history()] == ["status", "publish"]
 
 
-def test_another_document_under_the_same_key_is_refused(registry: RegistryClient):
+def test_another_document_under_the_same_key_is_refused(registry: RegistryClient) -> None:
     registry.publish(modelinfo(), actor="ann")
     with pytest.raises(Conflict, match="acme-coco-1 is there already"):
         registry.publish(modelinfo(description="better"), actor="bob")
     assert registry.model("acme-coco-1").description == ""
 
 
-def test_of_many_who_publish_at_once_one_wins(registry: RegistryClient):
+def test_of_many_who_publish_at_once_one_wins(registry: RegistryClient) -> None:
     def publish(number: int) -> str:
         try:
             return registry.publish(modelinfo(description=f"number {number}"), actor="ann").description
@@ -63,7 +63,7 @@ def test_of_many_who_publish_at_once_one_wins(registry: RegistryClient):
     assert len(registry.history()) == 1
 
 
-def test_a_bad_document_is_refused_with_all_its_faults(registry_address: str):
+def test_a_bad_document_is_refused_with_all_its_faults(registry_address: str) -> None:
     with channel(registry_address) as open_channel:
         stub = registry_pb2_grpc.RegistryStub(open_channel)
         with pytest.raises(BadRequest) as raised, told():
@@ -71,18 +71,18 @@ def test_a_bad_document_is_refused_with_all_its_faults(registry_address: str):
     assert all(f"{name}: " in raised.value.detail for name in ("org_name", "task", "y", "problem_id", "dnnarch"))
 
 
-def test_a_model_always_starts_as_published(registry: RegistryClient):
+def test_a_model_always_starts_as_published(registry: RegistryClient) -> None:
     assert registry.publish(modelinfo(status="released"), actor="ann").status == "published"
 
 
-def test_a_released_model_may_retire_and_come_back(registry: RegistryClient):
+def test_a_released_model_may_retire_and_come_back(registry: RegistryClient) -> None:
     key = released(registry, "1")
     assert registry.set_status(key, "retired", actor="ann").status == "retired"
     assert registry.set_status(key, "released", actor="ann").status == "released"
 
 
 @pytest.mark.parametrize(("moves", "refused"), [([], "retired"), (["released"], "published")])
-def test_other_moves_are_refused(registry: RegistryClient, moves: list[str], refused: str):
+def test_other_moves_are_refused(registry: RegistryClient, moves: list[str], refused: str) -> None:
     key = registry.publish(modelinfo(), actor="ann").key
     for status in moves:
         registry.set_status(key, status, actor="ann")
@@ -90,13 +90,13 @@ def test_other_moves_are_refused(registry: RegistryClient, moves: list[str], ref
         registry.set_status(key, refused, actor="ann")
 
 
-def test_the_status_that_a_model_has_already_is_a_no_op(registry: RegistryClient):
+def test_the_status_that_a_model_has_already_is_a_no_op(registry: RegistryClient) -> None:
     key = released(registry, "1")
     assert registry.set_status(key, "released", actor="bob").status == "released"
     assert len(registry.history(key)) == 2
 
 
-def test_what_cannot_be_moved_says_why(registry: RegistryClient):
+def test_what_cannot_be_moved_says_why(registry: RegistryClient) -> None:
     with pytest.raises(NotFound):
         registry.set_status("acme-coco-1", "released", actor="ann")
     with pytest.raises(BadRequest, match="none of published, released, retired"):
@@ -105,7 +105,7 @@ def test_what_cannot_be_moved_says_why(registry: RegistryClient):
         registry.set_status("acme", "released", actor="ann")
 
 
-def test_a_key_without_release_is_the_newest_released_model(registry: RegistryClient):
+def test_a_key_without_release_is_the_newest_released_model(registry: RegistryClient) -> None:
     for rel_num in ("9", "10"):
         released(registry, rel_num)
     registry.publish(modelinfo("11"), actor="ann")
@@ -113,7 +113,7 @@ def test_a_key_without_release_is_the_newest_released_model(registry: RegistryCl
     assert registry.model("acme-coco-11").status == "published"
 
 
-def test_models_are_listed_in_order_and_by_organisation_and_problem(registry: RegistryClient):
+def test_models_are_listed_in_order_and_by_organisation_and_problem(registry: RegistryClient) -> None:
     for rel_num in ("10", "9", "010124_000000"):
         registry.publish(modelinfo(rel_num), actor="ann")
     registry.publish(modelinfo(org_name="zoo"), actor="ann")
@@ -124,7 +124,7 @@ def test_models_are_listed_in_order_and_by_organisation_and_problem(registry: Re
     assert registry.models("nobody") == []
 
 
-def test_history_says_who_did_what_and_when(registry: RegistryClient):
+def test_history_says_who_did_what_and_when(registry: RegistryClient) -> None:
     key = released(registry, "1")
     registry.set_default("bbox", key, actor="bob")
     registry.set_default("bbox", "", actor="eve")
@@ -141,7 +141,7 @@ def test_history_says_who_did_what_and_when(registry: RegistryClient):
     assert len(registry.history(limit=2)) == 2
 
 
-def test_a_default_must_be_able_to_do_its_task(registry: RegistryClient):
+def test_a_default_must_be_able_to_do_its_task(registry: RegistryClient) -> None:
     key = released(registry, "1")
     with pytest.raises(BadRequest, match="it can do bbox, tensor"):
         registry.set_default("lane", key, actor="ann")
@@ -151,7 +151,7 @@ def test_a_default_must_be_able_to_do_its_task(registry: RegistryClient):
         registry.set_default("bbox", "acme-coco-2", actor="ann")
 
 
-def test_a_default_may_not_retire_nor_a_retired_model_be_a_default(registry: RegistryClient):
+def test_a_default_may_not_retire_nor_a_retired_model_be_a_default(registry: RegistryClient) -> None:
     key = released(registry, "1")
     registry.set_default("bbox", key, actor="ann")
     with pytest.raises(WrongState, match="default for bbox"):
@@ -162,7 +162,7 @@ def test_a_default_may_not_retire_nor_a_retired_model_be_a_default(registry: Reg
         registry.set_default("bbox", key, actor="ann")
 
 
-def test_a_catalogue_follows_every_change(registry: RegistryClient, catalogue: ModelCatalogue):
+def test_a_catalogue_follows_every_change(registry: RegistryClient, catalogue: ModelCatalogue) -> None:
     assert catalogue.models() == []
     key = released(registry, "1")
     registry.set_default("bbox", "acme-coco", actor="ann")
@@ -173,7 +173,7 @@ def test_a_catalogue_follows_every_change(registry: RegistryClient, catalogue: M
     assert catalogue.find("acme-coco-1", "tensor").key == key
 
 
-def test_a_catalogue_refuses_what_cannot_be_answered(registry: RegistryClient, catalogue: ModelCatalogue):
+def test_a_catalogue_refuses_what_cannot_be_answered(registry: RegistryClient, catalogue: ModelCatalogue) -> None:
     released(registry, "1")
     registry.set_status("acme-coco-1", "retired", actor="ann")
     registry.publish(modelinfo("2"), actor="ann")
@@ -190,7 +190,7 @@ def test_a_catalogue_refuses_what_cannot_be_answered(registry: RegistryClient, c
             catalogue.find(q, task)
 
 
-def test_a_catalogue_that_never_reached_the_registry_is_unavailable():
+def test_a_catalogue_that_never_reached_the_registry_is_unavailable() -> None:
     catalogue = ModelCatalogue(f"127.0.0.1:{free_port()}")
     catalogue.start()
     with pytest.raises(Unavailable):
@@ -199,7 +199,7 @@ def test_a_catalogue_that_never_reached_the_registry_is_unavailable():
     catalogue.stop()
 
 
-def test_what_one_registry_process_changes_all_know(start_registry: StartRegistry, registry: RegistryClient):
+def test_what_one_registry_process_changes_all_know(start_registry: StartRegistry, registry: RegistryClient) -> None:
     other = RegistryClient(start_registry())
     catalogue = ModelCatalogue(start_registry())
     catalogue.start()
@@ -210,7 +210,7 @@ def test_what_one_registry_process_changes_all_know(start_registry: StartRegistr
     other.close()
 
 
-def test_all_change_streams_survive_that_the_database_is_dropped(registry: RegistryClient, mongo_url: str):
+def test_all_change_streams_survive_that_the_database_is_dropped(registry: RegistryClient, mongo_url: str) -> None:
     released(registry, "1")
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         client.drop_database("servoir")
@@ -219,7 +219,7 @@ def test_all_change_streams_survive_that_the_database_is_dropped(registry: Regis
     assert [it.rel_num for it in registry.models()] == ["2"]
 
 
-def test_a_document_of_another_version_does_not_hide_the_others(start_registry: StartRegistry, mongo_url: str):
+def test_a_document_of_another_version_does_not_hide_the_others(start_registry: StartRegistry, mongo_url: str) -> None:
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         client.servoir.models.insert_one({"_id": "acme-old-1", "org_name": "acme", "colour": "green"})
     address = start_registry()
@@ -231,12 +231,12 @@ def test_a_document_of_another_version_does_not_hide_the_others(start_registry: 
     registry.close()
 
 
-def test_what_was_never_started_can_be_stopped():
+def test_what_was_never_started_can_be_stopped() -> None:
     ModelCatalogue(f"127.0.0.1:{free_port()}").stop()
     LeaseKeeper(f"127.0.0.1:{free_port()}", lease()).stop()
 
 
-def test_one_watcher_too_many_is_refused_and_a_dead_ones_place_is_free_again(start_registry: StartRegistry):
+def test_one_watcher_too_many_is_refused_and_a_dead_ones_place_is_free_again(start_registry: StartRegistry) -> None:
     address = start_registry(max_watchers=2)
     with channel(address) as open_channel:
         stub = registry_pb2_grpc.RegistryStub(open_channel)
@@ -269,7 +269,7 @@ async def _model_of(address: str, key: str) -> str:
         await client.close()
 
 
-def test_an_asyncio_client_reads_models_too(registry: RegistryClient, registry_address: str):
+def test_an_asyncio_client_reads_models_too(registry: RegistryClient, registry_address: str) -> None:
     import asyncio
 
     released(registry, "1")

@@ -37,14 +37,14 @@ def rows(registry: RegistryClient, by: str, **asked: Any) -> list[tuple[Any, ...
     return [(*(row.group[name] for name in by.split(",")), row.images) for row in registry.usage(by=by, **asked)]
 
 
-def test_a_batch_that_is_sent_twice_counts_once(registry: RegistryClient):
+def test_a_batch_that_is_sent_twice_counts_once(registry: RegistryClient) -> None:
     assert registry.record_usage(batch_of("batch", [used(), used()]))
     assert not registry.record_usage(batch_of("batch", [used(), used()]))
     (total,) = registry.usage()
     assert (total.images, total.payload_bytes) == (2, 2000)
 
 
-def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry: RegistryClient):
+def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry: RegistryClient) -> None:
     drawn = random.Random(1)
     batches = {
         f"batch-{number}": [
@@ -67,7 +67,7 @@ def test_sums_are_exact_when_every_batch_is_sent_several_times_at_once(registry:
     assert sum(row.images for row in registry.usage(by="hour")) == len(everything)
 
 
-def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryClient):
+def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryClient) -> None:
     sums = [
         used(),
         used(client_id="bob", answered_at_ms=START_MS + HOUR_MS - 1),
@@ -86,7 +86,7 @@ def test_usage_is_summed_by_client_model_status_hour_and_day(registry: RegistryC
     ]
 
 
-def test_usage_is_sifted_by_client_model_and_time_within_a_batch(registry: RegistryClient):
+def test_usage_is_sifted_by_client_model_and_time_within_a_batch(registry: RegistryClient) -> None:
     sums = [used(answered_at_ms=START_MS + at, client_id=who) for at in range(10) for who in ("ann", "bob")]
     registry.record_usage(batch_of("batch", sums))
     registry.record_usage(batch_of("other", [used(model_key="acme-lane-1")]))
@@ -96,19 +96,19 @@ def test_usage_is_sifted_by_client_model_and_time_within_a_batch(registry: Regis
     assert registry.usage(from_ms=START_MS + 10) == []
 
 
-def test_what_was_summed_is_kept_beside_the_sums(registry: RegistryClient, mongo_url: str):
+def test_what_was_summed_is_kept_beside_the_sums(registry: RegistryClient, mongo_url: str) -> None:
     registry.record_usage(UsageBatch(batch_id="batch", sums=[used(images=2)], answered="one 0 200\none 1 200\n"))
     with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
         assert client.servoir.usage_batches.find_one()["answered"] == "one 0 200\none 1 200\n"
 
 
-def test_requests_count_once_whatever_their_images(registry: RegistryClient):
+def test_requests_count_once_whatever_their_images(registry: RegistryClient) -> None:
     registry.record_usage(batch_of("batch", [used(requests=int(index == 0)) for index in range(5)]))
     (total,) = registry.usage()
     assert (total.requests, total.images) == (1, 5)
 
 
-def test_percentiles_come_from_the_histogram_within_their_error(registry: RegistryClient):
+def test_percentiles_come_from_the_histogram_within_their_error(registry: RegistryClient) -> None:
     latencies = sorted(random.Random(2).lognormvariate(-3, 1) for _ in range(500))
     registry.record_usage(
         batch_of("batch", [used(service_s=it * 3 / 4, bucket=latency_bucket(it)) for it in latencies])
@@ -119,7 +119,7 @@ def test_percentiles_come_from_the_histogram_within_their_error(registry: Regist
         assert percentile_s(total.latency_histogram, share) == pytest.approx(exact, rel=PERCENTILE_ERROR)
 
 
-def test_bad_batches_and_questions_are_refused(registry: RegistryClient):
+def test_bad_batches_and_questions_are_refused(registry: RegistryClient) -> None:
     with pytest.raises(BadRequest, match="batch_id: missing"):
         registry.record_usage(batch_of("", [used()]))
     with pytest.raises(BadRequest, match=r"sums\[1\]\.service_s"):
@@ -131,7 +131,7 @@ def test_bad_batches_and_questions_are_refused(registry: RegistryClient):
     assert registry.usage() == []
 
 
-def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, registry_address: str):
+def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, registry_address: str) -> None:
     async def record_twice() -> list[bool]:
         client = AsyncRegistryClient(registry_address)
         stored = [await client.record_usage(batch_of("batch", [used()])) for _ in range(2)]
@@ -153,7 +153,7 @@ def test_a_dispatcher_records_usage_with_asyncio(registry: RegistryClient, regis
 )
 def test_a_question_about_some_usage_reads_no_more_batches_than_it_needs(
     registry: RegistryClient, mongo_url: str, asked: dict[str, Any], index: str
-):
+) -> None:
     for number in range(100):
         batch = [
             used(client_id=f"client-{number}", model_key=f"acme-m{number}-1", answered_at_ms=START_MS + number * 1000)
@@ -176,7 +176,7 @@ def test_a_question_about_some_usage_reads_no_more_batches_than_it_needs(
     )
 
 
-def test_no_question_of_the_registry_scans_a_collection_that_grows(registry: RegistryClient, mongo_url: str):
+def test_no_question_of_the_registry_scans_a_collection_that_grows(registry: RegistryClient, mongo_url: str) -> None:
     with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
         client.servoir.command("profile", 2)
         registry.publish(modelinfo(), actor="ann")
@@ -194,7 +194,9 @@ def test_no_question_of_the_registry_scans_a_collection_that_grows(registry: Reg
     assert not {plan for plan in plans if "COLLSCAN" in plan}
 
 
-def test_leases_are_forgotten_by_mongodb_when_no_registry_is_there_to_do_it(registry, registry_address, mongo_url):
+def test_leases_are_forgotten_by_mongodb_when_no_registry_is_there_to_do_it(
+    registry, registry_address, mongo_url
+) -> None:
     with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
         indexes = client.servoir.leases.index_information()
         assert indexes["renewed_at_1"]["expireAfterSeconds"] == 3600
@@ -228,7 +230,7 @@ def exact(**fields: Any) -> UsageSum:
     return used(**{"service_s": 0.25, **fields})
 
 
-def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: RegistryClient, mongo_url: str):
+def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: RegistryClient, mongo_url: str) -> None:
     for number in range(5):
         moment = START_MS + number * HOUR_MS
         records = [
@@ -254,7 +256,7 @@ def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: Registr
         assert {batch["_id"] for batch in client.servoir.usage_batches.find()} == {"straddling", "recent"}
 
 
-def test_usage_is_forgotten_after_a_time(registry: RegistryClient):
+def test_usage_is_forgotten_after_a_time(registry: RegistryClient) -> None:
     for day in range(4):
         registry.record_usage(batch_of(f"day-{day}", [used(answered_at_ms=START_MS + day * DAY_MS)]))
     registry.roll_up_usage(days_before_ms=START_MS + 2 * DAY_MS, forget_before_ms=START_MS + DAY_MS)
@@ -262,7 +264,7 @@ def test_usage_is_forgotten_after_a_time(registry: RegistryClient):
     assert rows(registry, "day") == [("2023-11-15", 1), ("2023-11-16", 1), ("2023-11-17", 1)]
 
 
-def test_two_that_roll_up_at_once_count_everything_once(registry: RegistryClient):
+def test_two_that_roll_up_at_once_count_everything_once(registry: RegistryClient) -> None:
     for number in range(300):
         registry.record_usage(batch_of(f"batch-{number}", [used(answered_at_ms=START_MS + number)]))
 

@@ -25,6 +25,8 @@ class _Foreign:
 
 
 class _Pickler(pickle._Pickler):  # the one in Python, whose parts can be called  # type: ignore[name-defined,misc]
+    write: Any
+
     def persistent_id(self, value: Any) -> Any:
         return value.arguments if isinstance(value, _Foreign) and value.name == "storage" else None
 

@@ -11,14 +11,14 @@ from services.queue.far_clock import FarClock
 AHEAD_S = 1_700_000_000.0
 
 
-def test_nothing_is_known_before_anything_was_told():
+def test_nothing_is_known_before_anything_was_told() -> None:
     assert FarClock().at_s(1.0) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 20.0), st.floats(0.0, 5.0)), min_size=1, max_size=50))
 def test_a_moment_is_never_reckoned_later_than_it_is_and_as_near_as_the_quickest_answer_of_late(
     asked: list[tuple[float, float]],
-):
+) -> None:
     clock, now_s, ways = FarClock(), 0.0, list[tuple[float, float]]()
     for pause_s, way_s in asked:
         now_s += pause_s
@@ -31,7 +31,7 @@ def test_a_moment_is_never_reckoned_later_than_it_is_and_as_near_as_the_quickest
     assert -1e-6 <= off_s <= min(way_s for at_s, way_s in ways if now_s - at_s <= 30.0) + 1e-6
 
 
-def test_a_clock_that_was_set_back_is_known_again_after_a_minute():
+def test_a_clock_that_was_set_back_is_known_again_after_a_minute() -> None:
     clock = FarClock()
     for second in range(120):
         clock.learn(second + (1000.0 if second < 30 else 500.0), float(second))
@@ -39,7 +39,7 @@ def test_a_clock_that_was_set_back_is_known_again_after_a_minute():
     assert clock.at_s(0.0) == pytest.approx(500.0)
 
 
-def test_a_clock_that_was_set_forward_is_known_at_once():
+def test_a_clock_that_was_set_forward_is_known_at_once() -> None:
     clock = FarClock()
     clock.learn(1000.0, 0.0)
     clock.learn(2001.0, 1.0)

@@ -28,7 +28,7 @@ ROWS = st.builds(
 
 
 @given(st.lists(ROWS, max_size=60))
-def test_sums_are_exact_and_each_is_there_once(rows: list[UsageRow]):
+def test_sums_are_exact_and_each_is_there_once(rows: list[UsageRow]) -> None:
     expected = Counter(
         (
             row.client_id,
@@ -51,5 +51,5 @@ def test_sums_are_exact_and_each_is_there_once(rows: list[UsageRow]):
     assert sum(one.service_s for one in sums) == sum(row.service_s for row in rows)
 
 
-def test_nothing_comes_to_nothing():
+def test_nothing_comes_to_nothing() -> None:
     assert summed([]) == []

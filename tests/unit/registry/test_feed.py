@@ -14,7 +14,7 @@ def collect(feed: Feed[int], wanted: threading.Event, seen: list[int]) -> thread
     return thread
 
 
-def test_a_follower_gets_what_is_there_and_then_what_is_newer():
+def test_a_follower_gets_what_is_there_and_then_what_is_newer() -> None:
     feed = Feed(1)
     follower = feed.follow(lambda: True)
     assert next(follower) == 1
@@ -22,7 +22,7 @@ def test_a_follower_gets_what_is_there_and_then_what_is_newer():
     assert next(follower) == 2
 
 
-def test_a_slow_follower_skips_to_the_newest():
+def test_a_slow_follower_skips_to_the_newest() -> None:
     feed = Feed(1)
     follower = feed.follow(lambda: True)
     next(follower)
@@ -31,7 +31,7 @@ def test_a_slow_follower_skips_to_the_newest():
     assert next(follower) == 4
 
 
-def test_two_followers_each_get_everything():
+def test_two_followers_each_get_everything() -> None:
     feed = Feed("a")
     first, second = feed.follow(lambda: True), feed.follow(lambda: True)
     assert (next(first), next(second)) == ("a", "a")
@@ -39,7 +39,7 @@ def test_two_followers_each_get_everything():
     assert (next(first), next(second)) == ("b", "b")
 
 
-def test_closing_ends_waiting_followers_and_later_ones():
+def test_closing_ends_waiting_followers_and_later_ones() -> None:
     feed, wanted = Feed(1), threading.Event()
     wanted.set()
     thread = collect(feed, wanted, [])
@@ -49,7 +49,7 @@ def test_closing_ends_waiting_followers_and_later_ones():
     assert list(feed.follow(lambda: True)) == []
 
 
-def test_a_follower_that_is_not_wanted_any_more_ends_when_woken():
+def test_a_follower_that_is_not_wanted_any_more_ends_when_woken() -> None:
     feed, wanted = Feed(1), threading.Event()
     wanted.set()
     thread = collect(feed, wanted, [])

@@ -40,43 +40,43 @@ def part(bucket: int = 0, status: int = 200, *, images: int = 1, **group: object
     st.lists(st.floats(LATENCY_BOUNDS_S[0], LATENCY_BOUNDS_S[-1] * 0.999), min_size=1, max_size=200),
     st.floats(0.0, 1.0),
 )
-def test_a_percentile_is_off_by_no_more_than_is_promised(latencies_s: list[float], share: float):
+def test_a_percentile_is_off_by_no_more_than_is_promised(latencies_s: list[float], share: float) -> None:
     exact = sorted(latencies_s)[max(1, math.ceil(share * len(latencies_s))) - 1]
     assert percentile_s(histogram(latencies_s), share) == pytest.approx(exact, rel=PERCENTILE_ERROR + 1e-9)
 
 
-def test_the_promised_error_is_below_a_twentieth():
+def test_the_promised_error_is_below_a_twentieth() -> None:
     assert 0.04 < PERCENTILE_ERROR < 0.045
 
 
-def test_latencies_beyond_the_bounds_are_counted_at_the_ends():
+def test_latencies_beyond_the_bounds_are_counted_at_the_ends() -> None:
     assert latency_bucket(0.0) == 0
     assert latency_bucket(1e9) == BUCKETS - 1
     assert percentile_s(histogram([0.0]), 0.5) == 0.0005
     assert percentile_s(histogram([1e9]), 0.5) == LATENCY_BOUNDS_S[-1]
 
 
-def test_a_bound_belongs_to_the_bucket_above_it():
+def test_a_bound_belongs_to_the_bucket_above_it() -> None:
     assert latency_bucket(LATENCY_BOUNDS_S[3]) == 4
 
 
-def test_no_latencies_have_no_percentile():
+def test_no_latencies_have_no_percentile() -> None:
     assert percentile_s([0] * BUCKETS, 0.95) == 0.0
     assert percentile_s([], 0.95) == 0.0
 
 
-def test_groups_are_read_in_their_order():
+def test_groups_are_read_in_their_order() -> None:
     assert parse_groups("model, hour") == ("model", "hour")
     assert parse_groups("") == ()
 
 
 @pytest.mark.parametrize("text", ["models", "client,,hour", "client,client", "$where"])
-def test_unknown_groups_are_refused(text: str):
+def test_unknown_groups_are_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="cannot group by"):
         parse_groups(text)
 
 
-def test_parts_of_one_group_fold_into_one_row():
+def test_parts_of_one_group_fold_into_one_row() -> None:
     rows = usage_rows([part(3, 200, images=2, model="m"), part(5, 504, model="m"), part(3, 200, model="n")], ["model"])
     assert [dict(row.group) for row in rows] == [{"model": "m"}, {"model": "n"}]
     assert dict(rows[0].statuses) == {200: 2, 504: 1}
@@ -84,30 +84,30 @@ def test_parts_of_one_group_fold_into_one_row():
     assert (rows[0].latency_histogram[3], rows[0].latency_histogram[5]) == (2, 1)
 
 
-def test_hours_and_days_are_named_in_utc():
+def test_hours_and_days_are_named_in_utc() -> None:
     rows = usage_rows([part(hour=1_700_002_800_000, day=1_699_920_000_000)], ["hour", "day"])
     assert dict(rows[0].group) == {"hour": "2023-11-14T23:00Z", "day": "2023-11-14"}
 
 
-def test_nothing_used_gives_no_row():
+def test_nothing_used_gives_no_row() -> None:
     assert usage_rows([], []) == []
 
 
-def test_only_what_is_asked_is_looked_for():
+def test_only_what_is_asked_is_looked_for() -> None:
     assert "$match" not in usage_pipeline(GetUsageRequest(), [])[0]
     stages = usage_pipeline(GetUsageRequest(client_id="c", from_ms=5, to_ms=9), [])
     wanted = {"client_id": "c", "answered_at_ms": {"$gte": 5, "$lt": 9}}
     assert stages[0] == {"$match": {"sums": {"$elemMatch": wanted}}}
 
 
-def test_sums_are_kept_as_they_are():
+def test_sums_are_kept_as_they_are() -> None:
     one = UsageSum(model_key="m", status=200, answered_at_ms=1000, bucket=3, images=2, service_s=0.5)
     [document] = usage_documents(UsageBatch(sums=[one]))
     assert UsageSum(**document) == one
     assert set(document) == {field.name for field in UsageSum.DESCRIPTOR.fields}
 
 
-def test_every_bad_field_of_a_batch_is_named():
+def test_every_bad_field_of_a_batch_is_named() -> None:
     good = UsageSum(model_key="m", status=200, answered_at_ms=1)
     with pytest.raises(BadRequest) as raised:
         check_batch(UsageBatch(sums=[good, UsageSum(status=7, service_s=float("nan"), bucket=BUCKETS)]))
@@ -117,6 +117,6 @@ def test_every_bad_field_of_a_batch_is_named():
     assert "sums[0]" not in raised.value.detail
 
 
-def test_a_batch_without_a_sum_is_none():
+def test_a_batch_without_a_sum_is_none() -> None:
     with pytest.raises(BadRequest, match="sums: none"):
         check_batch(UsageBatch(batch_id="batch"))
