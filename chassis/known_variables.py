@@ -83,6 +83,8 @@ KNOWN: dict[str, str] = {
     "SERVOIR_REGISTRY_ADDRESS": "text",
     "SERVOIR_REGISTRY_METRICS_PORT": "whole number",
     "SERVOIR_REGISTRY_PORT": "whole number",
+    "SERVOIR_SHARED_MEMORY": "path",
+    "SERVOIR_SHARED_MEMORY_BYTES": "size",
     "SERVOIR_SHUTDOWN_GRACE_S": "number",
     "SERVOIR_START_TIMEOUT_S": "number",
     "SERVOIR_STOP_GRACE_S": "number",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pymongo
 import pytest
 import redis
 
+from chassis import shared_memory
 from tests.parts import Server, start_mongod, start_redis
 
 
@@ -19,6 +23,14 @@ def _nothing_left_behind() -> Iterator[None]:
     for server in Server.started[before:]:
         server.stop()
     del Server.started[before:]
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder in memory, for processes to share; made by who uses it first."""
+    folder = shared_memory.FOLDER.with_name(f"servoir-test-{os.getpid()}")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from chassis.errors import ModelFailed, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc, registry_pb2, registry_pb2_grpc
 from chassis.rpc_server import RpcServer
+from chassis.shared_memory import Reader, Spot
 
 MODEL = "acme-hash-1"
 
@@ -51,6 +52,7 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         item_delay_s: float = 0.0,
         concurrency: int = 1,
         journal: Path | None = None,
+        shared_memory: Path | None = None,
     ) -> None:
         self.model_key, self.delay_s, self.item_delay_s = model_key, delay_s, item_delay_s
         self.batches: list[list[str]] = []
@@ -59,11 +61,15 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         self.late_items = 0
         self.obeys = True
         self.gate = threading.Event()
+        self.ways: list[str] = []
+        """How each payload came: ``sent``, or ``memory`` where it was read from shared memory."""
+        self._memory = Reader(shared_memory) if shared_memory else None
         self._journal = journal.open("a", buffering=1) if journal else None
         self._executions = threading.BoundedSemaphore(concurrency)
 
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:  # noqa: N802
         arrived_s = time.monotonic()
+        self._read_payloads(request)
         with self._executions:
             wait_s = time.monotonic() - arrived_s
             self._note(request, wait_s)
@@ -73,6 +79,14 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         timings = pb.Timings(wait_s=wait_s, infer_s=self.delay_s, total_s=time.monotonic() - arrived_s)
         outcomes = [self._outcome(item) for item in request.items]
         return pb.PredictResponse(outcomes=outcomes, timings=timings, clock_s=time.perf_counter())
+
+    def _read_payloads(self, request: pb.PredictRequest) -> None:
+        for item in request.items:
+            self.ways.append("memory" if item.HasField("spot") else "sent")
+            if item.HasField("spot"):
+                spot = item.spot
+                assert self._memory, "it was said to share no memory"
+                item.payload = self._memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
 
     def _note(self, request: pb.PredictRequest, wait_s: float) -> None:
         self.batches.append([item.request_id for item in request.items])
@@ -137,6 +151,7 @@ def lease(
     concurrency: int = 1,
     service_s: float = 0.0,
     draining: bool = False,
+    shared_memory: str = "",
 ) -> registry_pb2.Lease:
     """Return what a model server with these measurements announces."""
     times = [pb.ServiceTime(batch_size=size, seconds=service_s) for size in (1, batch_size)] if service_s else []
@@ -145,6 +160,7 @@ def lease(
         model_key=model_key,
         address=address,
         draining=draining,
+        shared_memory=shared_memory,
         ttl_s=3.0,
         capacity=pb.Capacity(
             max_batch_size=batch_size, best_batch_size=batch_size, concurrency=concurrency, service_times=times

@@ -17,20 +17,34 @@ class PredictRequest(_message.Message):
     def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., instance_id: _Optional[str] = ...) -> None: ...
 
 class Item(_message.Message):
-    __slots__ = ("id", "request_id", "task", "payload", "time_left_s", "by_s")
+    __slots__ = ("id", "request_id", "task", "payload", "time_left_s", "by_s", "spot")
     ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     TIME_LEFT_S_FIELD_NUMBER: _ClassVar[int]
     BY_S_FIELD_NUMBER: _ClassVar[int]
+    SPOT_FIELD_NUMBER: _ClassVar[int]
     id: str
     request_id: str
     task: str
     payload: bytes
     time_left_s: float
     by_s: float
-    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., task: _Optional[str] = ..., payload: _Optional[bytes] = ..., time_left_s: _Optional[float] = ..., by_s: _Optional[float] = ...) -> None: ...
+    spot: Spot
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., task: _Optional[str] = ..., payload: _Optional[bytes] = ..., time_left_s: _Optional[float] = ..., by_s: _Optional[float] = ..., spot: _Optional[_Union[Spot, _Mapping]] = ...) -> None: ...
+
+class Spot(_message.Message):
+    __slots__ = ("region", "offset", "size", "number")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    offset: int
+    size: int
+    number: int
+    def __init__(self, region: _Optional[str] = ..., offset: _Optional[int] = ..., size: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("outcomes", "timings", "clock_s")

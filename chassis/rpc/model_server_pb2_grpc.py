@@ -58,7 +58,8 @@ class ModelServerServicer(object):
         """Run one batch. The call itself fails only when the server does; what is wrong with one item
         is said in that item's outcome, and its neighbours are answered.
         Errors: INVALID_ARGUMENT (more items than max_batch_size, another model's key),
-        UNAVAILABLE (draining, or not yet ready), DEADLINE_EXCEEDED (nothing was worth running).
+        UNAVAILABLE (draining, or not yet ready), DEADLINE_EXCEEDED (nothing was worth running),
+        NOT_FOUND (a payload is not in shared memory any more: nothing ran, send the bytes).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

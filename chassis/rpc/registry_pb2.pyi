@@ -196,7 +196,7 @@ class ListReportsResponse(_message.Message):
     def __init__(self, reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms", "metrics_address")
+    __slots__ = ("instance_id", "model_key", "address", "capacity", "ttl_s", "draining", "resident_bytes", "memory_cap_bytes", "engine", "started_at_ms", "metrics_address", "shared_memory")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +208,7 @@ class Lease(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     METRICS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_MEMORY_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     model_key: str
     address: str
@@ -219,7 +220,8 @@ class Lease(_message.Message):
     engine: str
     started_at_ms: int
     metrics_address: str
-    def __init__(self, instance_id: _Optional[str] = ..., model_key: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_model_server_pb2.Capacity, _Mapping]] = ..., ttl_s: _Optional[float] = ..., draining: bool = ..., resident_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., metrics_address: _Optional[str] = ...) -> None: ...
+    shared_memory: str
+    def __init__(self, instance_id: _Optional[str] = ..., model_key: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_model_server_pb2.Capacity, _Mapping]] = ..., ttl_s: _Optional[float] = ..., draining: bool = ..., resident_bytes: _Optional[int] = ..., memory_cap_bytes: _Optional[int] = ..., engine: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., metrics_address: _Optional[str] = ..., shared_memory: _Optional[str] = ...) -> None: ...
 
 class AnnounceResponse(_message.Message):
     __slots__ = ()

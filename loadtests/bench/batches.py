@@ -16,12 +16,16 @@ import msgspec
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
 from chassis.rpc_client import channel
+from chassis.shared_memory import FOLDER, Region
 
 _TIMEOUT_S = 60.0
 
 
 class BatchOrder(msgspec.Struct, frozen=True):
-    """Batches of *batch_size* pictures for a model server, *in_flight* at a time, until *end_at* (monotonic clock)."""
+    """Batches of *batch_size* pictures for a model server, *in_flight* at a time, until *end_at* (monotonic clock).
+
+    They are in *shared* memory, or sent.
+    """
 
     address: str
     model_key: str
@@ -30,6 +34,7 @@ class BatchOrder(msgspec.Struct, frozen=True):
     batch_size: int
     in_flight: int
     end_at: float
+    shared: bool = False
 
 
 class BatchesSeen(msgspec.Struct, frozen=True):
@@ -43,11 +48,13 @@ def send(order: BatchOrder) -> BatchesSeen:
     """Send until the end; raises grpc.RpcError."""
     stub: Any = model_server_pb2_grpc.ModelServerStub(channel(order.address))
     payloads = [Path(file).read_bytes() for file in order.files]
+    region = Region(FOLDER, 4 * sum(map(len, payloads))) if order.shared else None
+    contents = [_content(payload, region) for payload in payloads]
     answered_at, failed, errors = list[float](), list[int](), list[Exception]()
 
     def keep_sending(caller: int) -> None:
-        start = caller * len(payloads) // order.in_flight
-        shown = itertools.islice(itertools.cycle(payloads), start, None)
+        start = caller * len(contents) // order.in_flight
+        shown = itertools.islice(itertools.cycle(contents), start, None)
         try:
             while time.monotonic() < order.end_at:
                 answer = stub.Predict(_request(order, list(itertools.islice(shown, order.batch_size))), _TIMEOUT_S)
@@ -66,10 +73,19 @@ def send(order: BatchOrder) -> BatchesSeen:
     return BatchesSeen(answered_at, sum(failed))
 
 
-def _request(order: BatchOrder, payloads: Sequence[bytes]) -> pb.PredictRequest:
+def _content(payload: bytes, region: Region | None) -> dict[str, Any]:
+    """Return what an item says of a payload: the bytes, or where in *region* they are."""
+    if region is None:
+        return {"payload": payload}
+    spot = region.put(payload)
+    assert spot, "the region is made for all of them"
+    return {"spot": pb.Spot(region=spot.region, offset=spot.offset, size=spot.size, number=spot.number)}
+
+
+def _request(order: BatchOrder, contents: Sequence[dict[str, Any]]) -> pb.PredictRequest:
     items = [
-        pb.Item(id=str(place), request_id="bench", task=order.task, payload=payload, time_left_s=_TIMEOUT_S)
-        for place, payload in enumerate(payloads)
+        pb.Item(id=str(place), request_id="bench", task=order.task, time_left_s=_TIMEOUT_S, **content)
+        for place, content in enumerate(contents)
     ]
     return pb.PredictRequest(model_key=order.model_key, items=items)
 

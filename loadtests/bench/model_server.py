@@ -57,8 +57,11 @@ class ModelServer:
         self._process.terminate()
         self._process.wait()
 
-    def run(self, pictures: Sequence[Picture], batch_size: int, *, seconds: float) -> Batches:
-        """Send batches for *seconds*: one more than the server runs at a time, as the dispatcher does."""
+    def run(self, pictures: Sequence[Picture], batch_size: int, *, seconds: float, shared: bool = False) -> Batches:
+        """Send batches for *seconds*: one more than the server runs at a time, as the dispatcher does.
+
+        The pictures are in *shared* memory, or sent.
+        """
         begin = time.monotonic() + _WARM_UP_S
         order = BatchOrder(
             address=self._address,
@@ -68,6 +71,7 @@ class ModelServer:
             batch_size=batch_size,
             in_flight=self.capacity.concurrency + 1,
             end_at=begin + seconds,
+            shared=shared,
         )
         file = self._home / "order.json"
         file.write_bytes(msgspec.json.encode(order))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from chassis import shared_memory
 from chassis.settings import Bytes, setting
 
 
@@ -53,6 +54,12 @@ class Settings:
     )
     open_to_all: bool = setting(False, help="said again: off means off, also at an address that others can reach")
     admin_token: str = setting("", help="a token that may do everything; the first API key is made with it")
+    shared_memory: Path = setting(
+        shared_memory.FOLDER, help="folder in memory where model servers of this machine find payloads"
+    )
+    shared_memory_bytes: Bytes = setting(
+        Bytes(64 * 2**20), help="the most that one gateway process leaves there; 0: payloads travel through Redis alone"
+    )
     gateway_metrics_folder: str = setting("", help="where the processes sum up their metrics; set by gunicorn_conf.py")
     log_level: str = setting("info", help="debug, info, warning or error")
 

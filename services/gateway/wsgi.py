@@ -6,6 +6,7 @@ import gc
 
 from chassis import allocator, logs
 from chassis.settings import load
+from chassis.shared_memory import Region
 from services.gateway.app import create_app
 from services.gateway.front import Front
 from services.gateway.parts import Parts
@@ -14,6 +15,7 @@ from services.jobs.client import JobsClient, uploads_of
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
+log = logs.logger()
 _LARGE_BYTES, _KEPT_BYTES = 2**20, 16 * 2**20
 _GC_THRESHOLDS = (50_000, 20, 100)
 
@@ -25,6 +27,17 @@ def collect_seldom() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
+def _region(settings: Settings) -> Region | None:
+    """Return memory shared with the model servers of this machine, where there is any."""
+    if not settings.shared_memory_bytes:
+        return None
+    try:
+        return Region(settings.shared_memory, settings.shared_memory_bytes)
+    except OSError as error:
+        log.warning("no_shared_memory", folder=str(settings.shared_memory), reason=str(error))
+        return None
+
+
 def build() -> Front:
     """Return the application over clients that it starts."""
     allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
@@ -33,7 +46,7 @@ def build() -> Front:
     logs.configure("gateway", settings.log_level)
     parts = Parts(
         settings=settings,
-        queue=QueueClient(settings.redis_url),
+        queue=QueueClient(settings.redis_url, region=_region(settings)),
         operator=QueueOperator(settings.redis_url),
         models=ModelCatalogue(settings.registry_address),
         keys=KeyRing(settings.registry_address),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import grpc
 
 from chassis.rpc import inference_pb2_grpc, model_server_pb2_grpc
@@ -12,7 +14,7 @@ from services.model_server.servicer import ModelServerServicer
 SERVICE_NAMES = ("servoir.v1.ModelServer", SERVICE_NAME)
 
 
-def register(server: grpc.Server, replica: Replica) -> None:
-    """Add every service to *server*."""
-    model_server_pb2_grpc.add_ModelServerServicer_to_server(ModelServerServicer(replica), server)
+def register(server: grpc.Server, replica: Replica, shared_memory: Path) -> None:
+    """Add every service to *server*; payloads may be in *shared_memory*, a folder."""
+    model_server_pb2_grpc.add_ModelServerServicer_to_server(ModelServerServicer(replica, shared_memory), server)
     inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(replica), server)

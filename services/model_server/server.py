@@ -6,7 +6,7 @@ import gc
 import socket
 import time
 
-from chassis import allocator, logs, metrics, notify
+from chassis import allocator, logs, metrics, notify, shared_memory
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
 from chassis.rpc_server import CannotBind, RpcServer
@@ -41,7 +41,7 @@ class ModelServer:
         self.replica = Replica(self._model.modelinfo, self._memory)
         self._rpc = RpcServer(
             settings.address,
-            lambda server: register(server, self.replica),
+            lambda server: register(server, self.replica, settings.shared_memory),
             service_names=SERVICE_NAMES,
             threads=RPC_THREADS,
         )
@@ -135,6 +135,7 @@ class ModelServer:
             engine=self._model.modelinfo.framework_type,
             started_at_ms=int(self._began * 1000),
             metrics_address=announced(self._settings, metrics_port) if metrics_port else "",
+            shared_memory=shared_memory.name_of(self._settings.shared_memory),
         )
 
     def _address(self, port: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
@@ -12,6 +13,7 @@ from chassis import logs
 from chassis.errors import BadRequest, ServoirError, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
+from chassis.shared_memory import Reader, Spot
 from services.model_server.memory import resident_bytes
 from services.model_server.metrics import count_batch
 from services.model_server.pipeline import Done, Work
@@ -23,8 +25,8 @@ log = logs.logger()
 class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     """What the dispatcher calls."""
 
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+    def __init__(self, replica: Replica, shared_memory: Path) -> None:
+        self._replica, self._shared_memory = replica, Reader(shared_memory)
 
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         """Run one batch; an outcome for each item."""
@@ -32,7 +34,10 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             arrived = loaded.pipeline.clock()
             ahead_s = time.time() - arrived
             self._check(request, loaded)
-            works = [_work(item, arrived, item.by_s if request.instance_id else 0.0) for item in request.items]
+            works = [
+                _work(item, self._payload(item), arrived, item.by_s if request.instance_id else 0.0)
+                for item in request.items
+            ]
             done = loaded.pipeline.run(works, wanted=context.is_active)
             response = _response(request.items, done, arrived, loaded.pipeline.clock())
         count_batch(done)
@@ -69,6 +74,13 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         if not 1 <= len(request.items) <= most:
             raise BadRequest(f"a batch of {len(request.items)} items: this server takes 1 to {most}")
 
+    def _payload(self, item: pb.Item) -> bytes:
+        """Return an item's payload; raises NotFound where it is not in shared memory any more."""
+        if not item.HasField("spot"):
+            return item.payload
+        spot = item.spot
+        return self._shared_memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
+
     def _tell(self, items: Sequence[pb.Item], done: Sequence[Done], timings: pb.Timings, ahead_s: float) -> None:
         """Write the batch's line; *ahead_s* is how far Unix time is ahead of the pipeline's clock."""
         log.info(
@@ -86,15 +98,15 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         )
 
 
-def _work(item: pb.Item, arrived: float, by_s: float) -> Work:
+def _work(item: pb.Item, payload: bytes, arrived: float, by_s: float) -> Work:
     """Return *item*, read at *arrived*, as the pipeline takes it; *by_s* is its deadline by our clock, where known.
 
     Times of 0 were not set, and NaN is no time at all.
     """
     left = item.time_left_s
     if math.isnan(left) or math.isnan(by_s):
-        return Work(item.payload, item.task, -math.inf)
-    return Work(item.payload, item.task, min(arrived + left if left else math.inf, by_s or math.inf))
+        return Work(payload, item.task, -math.inf)
+    return Work(payload, item.task, min(arrived + left if left else math.inf, by_s or math.inf))
 
 
 def _response(items: Sequence[pb.Item], done: Sequence[Done], arrived: float, ended: float) -> pb.PredictResponse:

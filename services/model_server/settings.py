@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis import shared_memory
 from chassis.settings import Bytes, setting
 
 TUNE_MODES = ("off", "quick", "full")
@@ -31,6 +32,9 @@ class ModelServerSettings:
     concurrency: int = setting(0, help="batches that run side by side; 0: as tuned, or one for each core")
     threads: int = setting(0, help="the engine's threads for one batch; 0: as tuned, or 1")
     home: Path = setting(Path("~/.local/share/servoir").expanduser(), help="where measurements are kept, in cache/")
+    shared_memory: Path = setting(
+        shared_memory.FOLDER, help="folder in memory where gateways of this machine leave payloads"
+    )
     drain_timeout_s: float = setting(30.0, help="how long batches at hand may take to finish when the server ends")
     lease_ttl_s: float = setting(6.0, help="how long an announcement at the registry holds")
     nice: int = setting(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from redis.exceptions import RedisError
 
 from chassis import logs
-from chassis.errors import DeadlineExceeded, ServoirError
+from chassis.errors import DeadlineExceeded, NotFound, ServoirError
 from chassis.rpc import model_server_pb2 as pb
+from chassis.shared_memory import Spot
 from services.model_server.client import NotReached, Refused
 from services.queue import metrics, retries
 from services.queue.answers import Answer, Result, problem, result_of
@@ -20,21 +24,24 @@ _GRACE_S = 0.05
 _LEAST_S = 0.0001  # on the wire 0 means that there is no deadline
 _PATIENCE = 3.0
 _PATIENCE_S = 0.25
+PayloadOf = Callable[[Item], Awaitable[bytes | None]]
 """A server whose batch ran into its deadline, so many times and so much longer than expected, is left out."""
 
 
 class Batch:
-    """Items that go to *replica* as one call.
+    """Items that go to *replica* as one call; *payload* gets one that was left in shared memory and is not there.
 
     After ``run``, ``results`` holds the answers to write (result, meta, body), and ``back`` what is to be tried again
     (id, seconds to wait, history; '' where the item is not to blame).
     """
 
-    def __init__(self, model: str, replica: Replica, items: list[Item], claimed_at_s: float) -> None:
+    def __init__(
+        self, model: str, replica: Replica, items: list[Item], claimed_at_s: float, payload: PayloadOf
+    ) -> None:
         self.model, self.replica, self.items = model, replica, items
         self.results: list[tuple[Result, bytes, bytes]] = []
         self.back: list[tuple[str, float, str]] = []
-        self._claimed_at_s = claimed_at_s
+        self._claimed_at_s, self._payload = claimed_at_s, payload
         self._sent: list[Item] = []
         self._elapsed_s = self._service_s = 0.0
         self._patience_s = _PATIENCE * replica.expected_s(len(items)) + _PATIENCE_S
@@ -62,7 +69,7 @@ class Batch:
         timeout_s = min(longest_s + _GRACE_S, self.replica.stall_s(len(self._sent)))
         try:
             await self.replica.meet()
-            response = await self.replica.client.predict(self._request(), timeout_s)
+            response = await self._response(timeout_s)
         except (Refused, NotReached) as error:
             self.replica.failed()
             self._all_back(error.detail)
@@ -76,8 +83,27 @@ class Batch:
             self.replica.failed()
             self._all_failed(error)
             return
+        except RedisError as error:
+            self._all_back(f"its payloads cannot be read: {error}")
+            return
         self._learn(response, time.monotonic() - started_s)
         self._sort(response)
+
+    async def _response(self, timeout_s: float) -> pb.PredictResponse:
+        try:
+            return await self.replica.client.predict(self._request(), timeout_s)
+        except NotFound as error:
+            log.info("payload_not_in_memory", model=self.model, replica=self.replica.instance_id, reason=error.detail)
+            self.replica.cannot_read()
+        await self._get_payloads()
+        return await self.replica.client.predict(self._request(), timeout_s)
+
+    async def _get_payloads(self) -> None:
+        """Get from Redis what was left in shared memory; an item that is not there either has its answer already."""
+        self._sent = [
+            item._replace(payload=await self._payload(item) or b"", spot=None) if item.spot else item
+            for item in self._sent
+        ]
 
     def _in_time(self) -> list[Item]:
         """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
@@ -99,6 +125,7 @@ class Batch:
                     request_id=item.meta.request_id,
                     task=item.meta.task,
                     payload=item.payload,
+                    spot=_on_wire(item.spot),
                     time_left_s=max(_LEAST_S, self._left_s(item)),
                     by_s=self.replica.clock.at_s(self._claimed_at_s + item.left_s),
                 )
@@ -198,6 +225,8 @@ class Batch:
         for item in self.items:
             metrics.waits(self.model, item.meta.priority).observe(item.wait_s)
         metrics.batches(self.model).observe(len(self.items))
+        for way, items in Counter("memory" if item.spot else "sent" for item in self._sent).items():
+            metrics.payloads(self.model, way).inc(items)
         if self._elapsed_s:
             metrics.services(self.model).observe(self._service_s)
             log.info(
@@ -208,3 +237,7 @@ class Batch:
                 service_s=round(self._elapsed_s, 4),
                 request_ids=[item.meta.request_id for item in self._sent],
             )
+
+
+def _on_wire(spot: Spot | None) -> pb.Spot | None:
+    return spot and pb.Spot(region=spot.region, offset=spot.offset, size=spot.size, number=spot.number)

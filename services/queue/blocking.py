@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from services.queue.answers import Answer
 from services.queue.asynchronous import AsyncJob, AsyncJobs
+from services.queue.broker import Payload
 from services.queue.call import PredictCall
 from services.queue.connections import connect
-from services.queue.requests import AsyncQueueClient, Payload
+from services.queue.requests import AsyncQueueClient
 
 _CONNECTIONS = 4
 Result = TypeVar("Result")

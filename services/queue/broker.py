@@ -12,6 +12,7 @@ M:order:batch         zset      the same for the other class.
 M:flows:interactive   zset      clients with items waiting; score: finish tag of their last one.
 M:flows:batch         zset
 M:retries             zset      suspects: ids that a server failed with; score: not to be tried before, ms.
+M:spots               hash      id: in which shared memory its payload is as well (Spot), and its meta.
 M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
@@ -55,8 +56,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from chassis.shared_memory import Spot
 from services.queue.answers import Result
 from services.queue.scripts import Call, Script
+from services.queue.spots import read_spot, write_spot
 
 PREFIX = "servoir:queue:"
 PLANS = f"{PREFIX}plans"
@@ -71,6 +74,7 @@ _OF_A_MODEL = {
     "flows_interactive": "flows:interactive",
     "flows_batch": "flows:batch",
     "retries": "retries",
+    "spots": "spots",
     "history": "history",
     "deadlines": "deadlines",
     "state": "state",
@@ -103,6 +107,7 @@ _BEAT = Script("beat", _OF_ALL)
 _SEAL_USAGE = Script("seal_usage", _OF_ALL)
 _USAGE_SENT = Script("usage_sent", _OF_ALL)
 _ALL = (PREFIX,)
+Payload = bytes | memoryview
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -120,13 +125,25 @@ class Meta(msgspec.Struct, frozen=True):
     idem: str = ""
 
 
+class Offered(NamedTuple):
+    """An item on its way into the queue, and where its payload is as well, for model servers that can read it there."""
+
+    meta: Meta
+    payload: bytes
+    spot: Spot | None = None
+
+
 class Item(NamedTuple):
-    """An item that was claimed: *left_s* until its deadline and *wait_s* in the queue, at the moment of the claim."""
+    """An item that was claimed: *left_s* until its deadline and *wait_s* in the queue, at the moment of the claim.
+
+    Its payload is at *spot*, where there is one.
+    """
 
     id: str
     meta: Meta
     meta_json: bytes
     payload: bytes
+    spot: Spot | None
     left_s: float
     wait_s: float
     history: str
@@ -188,16 +205,26 @@ def encode_meta(meta: Meta) -> bytes:
     return msgspec.json.encode(meta)
 
 
-def enqueue(model: str, args: dict[str, Any], items: Sequence[tuple[Meta, bytes]]) -> Call:
+def enqueue(model: str, args: dict[str, Any], items: Sequence[Offered]) -> Call:
     """Accept the items of one request, all or none (enqueue.lua says what *args* are and what comes back)."""
-    parts = [part for meta, payload in items for part in (encode_meta(meta), payload)]
+    parts = [part for item in items for part in (encode_meta(item.meta), item.payload, write_spot(item.spot))]
     return _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts)
 
 
 def claim(
-    model: str, me: str, token: str, limits_s: Sequence[float], *, least_s: float = 0.0, suspect: bool = False
+    model: str,
+    me: str,
+    token: str,
+    limits_s: Sequence[float],
+    *,
+    least_s: float = 0.0,
+    suspect: bool = False,
+    memory: str = "",
 ) -> Call:
-    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left."""
+    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
+
+    Payloads that are in this shared *memory* stay where they are.
+    """
     args = {
         "me": me,
         "token": token,
@@ -205,6 +232,7 @@ def claim(
         "limits_ms": [_ms(limit) for limit in limits_s],
         "least_ms": _ms(least_s),
         "suspect": suspect,
+        "memory": memory,
     }
     return _CLAIM.call(_keys(model), args)
 
@@ -215,8 +243,17 @@ def read_claim(reply: list[Any]) -> Claimed:
         return Claimed([], fenced=True)
     _, late, suspects, next_ms, drained, *entries = reply
     items = [
-        Item(entry.decode(), _METAS.decode(meta), meta, payload, left / 1000, wait / 1000, history.decode())
-        for entry, meta, payload, left, wait, history in entries
+        Item(
+            entry.decode(),
+            _METAS.decode(meta),
+            meta,
+            payload,
+            read_spot(spot),
+            left / 1000,
+            wait / 1000,
+            history.decode(),
+        )
+        for entry, meta, payload, spot, left, wait, history in entries
     ]
     return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained))
 

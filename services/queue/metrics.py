@@ -28,9 +28,13 @@ REFUSALS = Counter("servoir_queue_refusals_total", "Requests refused at the door
 RETRIES = Counter("servoir_queue_retries_total", "Items given back after a server failed", _MODEL)
 REDELIVERIES = Counter("servoir_queue_redeliveries_total", "Items taken over from another dispatcher", _MODEL)
 LATE = Counter("servoir_queue_late_total", "Items answered 504 without having run", _MODEL)
+PAYLOADS = Counter(
+    "servoir_queue_payloads_total", "Payloads given to model servers: left in shared memory, or sent", [*_MODEL, "way"]
+)
 GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three servers", _MODEL)
 
 answers, waits, batches, services, late = each(ANSWERS), each(WAIT), each(BATCH), each(SERVICE), each(LATE)
+payloads = each(PAYLOADS)
 
 
 def show(model: str, view: Mapping[str, Any]) -> None:

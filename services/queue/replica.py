@@ -21,6 +21,7 @@ _FIRST_STALL_S = 5.0
 _STALL_FACTOR = 10.0
 _LEAD_S = 0.003
 _SMOOTHING = 0.2
+_SENT_S = 1.0
 
 
 class Replica:
@@ -40,12 +41,14 @@ class Replica:
         self._ends_s: dict[int, float] = {}
         self._chosen = 0
         self._numbers = itertools.count()
+        self._send_until_s = 0.0
         self.update(lease)
 
     def update(self, lease: pb.Lease) -> None:
         """Take in what a renewed lease says."""
         capacity = lease.capacity
         self.draining = lease.draining
+        self._memory = lease.shared_memory
         self.concurrency = max(1, capacity.concurrency)
         self.batch_size = max(1, capacity.best_batch_size or capacity.max_batch_size)
 
@@ -59,6 +62,15 @@ class Replica:
         """What routing needs to know."""
         usable = self.usable and not self.alone
         return Load(self.concurrency, list(self._ends_s.values()), usable, self._lead_s(), self._next_s)
+
+    @property
+    def memory(self) -> str:
+        """The shared memory in which it reads payloads; '': they are sent."""
+        return self._memory if time.monotonic() >= self._send_until_s else ""
+
+    def cannot_read(self) -> None:
+        """Send payloads for a while: it did not find one in shared memory."""
+        self._send_until_s = time.monotonic() + _SENT_S
 
     @property
     def plan(self) -> ReplicaPlan:

@@ -9,15 +9,17 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError, TooBusy, Unavailable
+from chassis.shared_memory import Region, Spot
 from services.queue import admission, broker
 from services.queue.answers import Answer, problem, result_of
-from services.queue.broker import Meta
+from services.queue.broker import Meta, Offered, Payload
 from services.queue.call import PredictCall
 from services.queue.connections import RETRY_AFTER_S, translated
 from services.queue.pipe import Pipe
@@ -31,24 +33,29 @@ _IDEMPOTENCY_WINDOW_S = 24 * 3600.0
 _LAST_ANSWERS_S = 0.5
 _PLANS_TO_TRY = 5
 _AWAY = "the queue is away"
-Payload = bytes | memoryview
 
 
 class AsyncQueueClient:
     """Puts requests into the queue and waits for their answers, inside one event loop.
 
     At most *max_waiting* requests wait at a time. An ``Idempotency-Key`` is remembered for *idempotency_window_s*.
+    While a request waits, its payloads are in *region* too, where model servers of this machine read them.
     """
 
     def __init__(
-        self, redis_url: str, *, max_waiting: int = 1000, idempotency_window_s: float = _IDEMPOTENCY_WINDOW_S
+        self,
+        redis_url: str,
+        *,
+        max_waiting: int = 1000,
+        idempotency_window_s: float = _IDEMPOTENCY_WINDOW_S,
+        region: Region | None = None,
     ) -> None:
         self._redis = Pipe(redis_url)
         self._replies = Replies(redis_url)
         self._plans: dict[str, Plan] = {}
         self._refusals = Refusals()
         self._counts: set[asyncio.Task[None]] = set()
-        self._max_waiting = max_waiting
+        self._max_waiting, self._region = max_waiting, region
         self._window_s = idempotency_window_s
 
     def start(self) -> None:
@@ -59,6 +66,8 @@ class AsyncQueueClient:
         """Stop; requests that wait are answered 503."""
         await self._replies.close()
         await self._redis.close()
+        if self._region:
+            self._region.close()
 
     def ready(self) -> bool:
         """Whether the queue can be reached."""
@@ -79,12 +88,14 @@ class AsyncQueueClient:
         self._check(call)
         deadline_s = time.monotonic() + call.timeout_s
         waiting = self._replies.expect(len(payloads))
-        items = _items(call, payloads, to=self._replies.key, request=waiting.number)
+        spots = [self._region.put(payload) for payload in payloads] if self._region else []
+        items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
         try:
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
-            return await self._answers(waiting, [meta for meta, _ in items], ids, deadline_s)
+            return await self._answers(waiting, [item.meta for item in items], ids, deadline_s)
         finally:
             self._replies.forget(waiting)
+            self._free(spots)
 
     async def submit(self, payloads: Sequence[Payload], call: PredictCall, *, about: bytes, keep_s: float) -> str:
         """Return the id of a job that holds one answer for each payload, as they come; nobody waits for it.
@@ -94,10 +105,16 @@ class AsyncQueueClient:
         """
         self._check(call)
         job = uuid.uuid4().hex
-        items = _items(call, payloads, to=broker.job_key(job), request=0)
+        items = _items(call, payloads, [], to=broker.job_key(job), request=0)
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
         reply = await self._enqueue(call, items, time.monotonic() + call.timeout_s, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
+
+    def _free(self, spots: Sequence[Spot | None]) -> None:
+        """Let others have the room; what still runs of the request is told that its payload is gone."""
+        for spot in spots:
+            if spot and self._region:
+                self._region.free(spot)
 
     def _check(self, call: PredictCall) -> None:
         """Raise what is known without asking Redis."""
@@ -119,7 +136,7 @@ class AsyncQueueClient:
     async def _enqueue(
         self,
         call: PredictCall,
-        items: list[tuple[Meta, bytes]],
+        items: list[Offered],
         deadline_s: float,
         job: dict[str, Any] | None = None,
     ) -> list[bytes]:
@@ -152,16 +169,16 @@ class AsyncQueueClient:
             self._plans[call.model_key] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
 
-    def _arguments(self, call: PredictCall, items: list[tuple[Meta, bytes]], job: dict[str, Any]) -> dict[str, Any]:
+    def _arguments(self, call: PredictCall, items: list[Offered], job: dict[str, Any]) -> dict[str, Any]:
         """Return what enqueue.lua is told of a request, whatever the plan."""
-        meta = items[0][0]
+        meta = items[0].meta
         args = {
             "priority": call.priority,
             "client": call.client_id,
             "weight": call.weight,
             "to": meta.to,
             "request": meta.request,
-            "bytes": sum(meta.size for meta, _ in items),
+            "bytes": sum(item.meta.size for item in items),
             "idem": meta.idem,
             "print": _print_of(items) if meta.idem else "",
             "window_ms": round(self._window_s * 1000),
@@ -251,7 +268,9 @@ def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[An
     return [answer or missing for answer in waiting.answers]
 
 
-def _items(call: PredictCall, payloads: Sequence[Payload], *, to: str, request: int) -> list[tuple[Meta, bytes]]:
+def _items(
+    call: PredictCall, payloads: Sequence[Payload], spots: Sequence[Spot | None], *, to: str, request: int
+) -> list[Offered]:
     about = Meta(
         request_id=call.request_id,
         client=call.client_id,
@@ -264,7 +283,10 @@ def _items(call: PredictCall, payloads: Sequence[Payload], *, to: str, request: 
         size=0,
         idem=_idem(call.client_id, call.idempotency_key),
     )
-    return [(replace(about, index=place, size=len(payload)), bytes(payload)) for place, payload in enumerate(payloads)]
+    return [
+        Offered(replace(about, index=place, size=len(payload)), bytes(payload), spot)
+        for place, (payload, spot) in enumerate(zip_longest(payloads, spots))
+    ]
 
 
 def _idem(client_id: str, idempotency_key: str) -> str:
@@ -280,9 +302,9 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _print_of(items: list[tuple[Meta, bytes]]) -> str:
-    meta = items[0][0]
-    return _digest(meta.model, meta.task, *(payload for _, payload in items))
+def _print_of(items: list[Offered]) -> str:
+    meta = items[0].meta
+    return _digest(meta.model, meta.task, *(item.payload for item in items))
 
 
 _REFUSALS = {

@@ -34,19 +34,24 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class ServerFigures(msgspec.Struct, frozen=True):
-    """*echo_cpu_us* is the server's CPU for one item at batch 8 with a model that does nothing."""
+    """The server's CPU for one item at batch 8 with a model that does nothing: read in shared memory, and sent."""
 
     models: list[Server]
     echo_cpu_us: float
     echo_items_per_s: float
+    echo_sent_cpu_us: float
+    echo_sent_items_per_s: float
 
 
 def measure(plan: Plan) -> ServerFigures:
     """Return the figures of the real models, and of one that does nothing."""
     real = [_of(model, plan) for model in plan.measured]
     with ModelServer(plan.home / "server", plan.echo) as server:
-        echo = server.run([plan.body], _ECHO_BATCH, seconds=plan.lasts(8.0, quick=4.0))
-    return ServerFigures(real, echo.cpu_us, echo.items_per_s)
+        shared, sent = (
+            server.run([plan.body], _ECHO_BATCH, seconds=plan.lasts(8.0, quick=4.0), shared=shared)
+            for shared in (True, False)
+        )
+    return ServerFigures(real, shared.cpu_us, shared.items_per_s, sent.cpu_us, sent.items_per_s)
 
 
 def _of(model: Model, plan: Plan) -> Server:

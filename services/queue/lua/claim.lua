@@ -1,8 +1,9 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms limits_ms suspect
+-- A: me token most least_ms limits_ms suspect memory
 --   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
 --   suspect: take one item that a server failed with before, alone, and nothing else.
--- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, payload, left_ms, wait_ms, history}, ...}.
+--   memory: the shared memory that the server can read ('': none); a payload that is there stays here.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, payload, spot, left_ms, wait_ms, history}, ...}.
 
 if not is_owner() then return {'fenced'} end
 
@@ -46,6 +47,15 @@ local function take(order, most)
     end
   end
   return taken
+end
+
+-- The meta of an item, and its payload or where that is.
+local function content(id)
+  local near = A.memory ~= '' and redis.call('HGET', K.spots, id)
+  local memory, meta = string.match(near or '', '^(%S+)[^\n]*\n(.*)$')
+  if memory == A.memory then return meta, '', string.match(near, '^[^\n]*') end
+  local fields = redis.call('XRANGE', K.requests, id, id)[1][2]
+  return fields[2], fields[4], ''
 end
 
 -- The batch class earns a tenth of an item with each that goes past it, and spends it before the others.
@@ -97,10 +107,11 @@ local next_ms = soonest and math.max(0, soonest - NOW) or -1
 local reply = {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0}
 if #picked > 0 then
   picked[#picked + 1] = 'FORCE'
-  local entries = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))
-  for _, entry in ipairs(entries) do
-    local history = redis.call('HGET', K.history, entry[1]) or ''
-    reply[#reply + 1] = {entry[1], entry[2][2], entry[2][4], left[entry[1]], NOW - accepted_ms(entry[1]), history}
+  picked[#picked + 1] = 'JUSTID'
+  for _, id in ipairs(redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))) do
+    local meta, payload, spot = content(id)
+    local history = redis.call('HGET', K.history, id) or ''
+    reply[#reply + 1] = {id, meta, payload, spot, left[id], NOW - accepted_ms(id), history}
   end
 end
 return reply

@@ -18,11 +18,19 @@ KEY = "acme-echo-1"
 METHODS = ("servoir.v1.ModelServer/Predict", "servoir.v1.ModelServer/Describe", "grpc.health.v1.Health/Check")
 OUR_FAULTS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL)
 
+spots = st.builds(
+    pb.Spot,
+    region=st.just("0" * 32) | st.text(max_size=40),
+    offset=st.integers(0, 2**64 - 1),
+    size=st.integers(0, 2**64 - 1),
+    number=st.integers(0, 2**64 - 1),
+)
 items = st.builds(
     pb.Item,
     id=st.text(max_size=8),
     task=st.sampled_from(["bbox", "tensor", "", "\x00"]) | st.text(max_size=8),
     payload=st.binary(max_size=64),
+    spot=st.none() | spots,
     time_left_s=st.floats(),
     by_s=st.floats(),
 )
@@ -86,10 +94,12 @@ def test_ten_thousand_messages_do_not_end_the_process_nor_make_it_grow(echo: Ser
     chance = random.Random(20)
     items = [pb.Item(id=str(at), task="bbox", payload=chance.randbytes(30), time_left_s=9.0) for at in range(4)]
     good = pb.PredictRequest(model_key=KEY, items=items).SerializeToString()
+    there = pb.Item(spot=pb.Spot(region="0" * 32, offset=0, size=50_000, number=1))
+    elsewhere = pb.PredictRequest(model_key=KEY, items=[*items[:2], there]).SerializeToString()
     before = echo.stub.Describe(pb.DescribeRequest()).resident_bytes
 
     for _ in range(10_000):
-        send(echo, chance.choice(METHODS), mangled(good, chance))
+        send(echo, chance.choice(METHODS), mangled(chance.choice([good, good, elsewhere]), chance))
 
     assert_alive(echo)
     assert echo.stub.Describe(pb.DescribeRequest()).resident_bytes < before + 50 * 2**20

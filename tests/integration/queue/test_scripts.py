@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.queue import broker
 from services.queue.answers import Answer, read_reply, result_of
 from services.queue.batching import choose
-from services.queue.broker import Item, Meta
+from services.queue.broker import Item, Meta, Offered
 from services.queue.scripts import run
 
 MODEL = "acme-script-1"
@@ -60,7 +60,7 @@ def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: 
         "left_ms": round(left_s * 1000),
         "by_ms": 0,
     }
-    reply = run(connection, broker.enqueue(MODEL, args, [(meta, b"payload")]))
+    reply = run(connection, broker.enqueue(MODEL, args, [Offered(meta, b"payload")]))
     assert reply[0] == b"accepted", reply
     return str(reply[1].decode())
 

@@ -1,0 +1,18 @@
+"""Where an item's payload is besides in Redis, in one line: the memory first, which claim.lua looks at."""
+
+from __future__ import annotations
+
+from chassis.shared_memory import Spot
+
+
+def write_spot(spot: Spot | None) -> bytes:
+    """Return the line; nothing where the payload is in Redis alone."""
+    return " ".join(map(str, spot)).encode() if spot else b""
+
+
+def read_spot(line: bytes) -> Spot | None:
+    """Return what ``write_spot`` wrote."""
+    if not line:
+        return None
+    memory, region, *numbers = line.decode().split(" ")
+    return Spot(memory, region, *map(int, numbers))

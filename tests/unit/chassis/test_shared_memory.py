@@ -1,0 +1,221 @@
+"""Bytes that one process puts where others read them: theirs, or told to be gone, and never anything else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.errors import NotFound
+from chassis.shared_memory import Reader, Region, Spot, name_of
+
+ROOT = Path(__file__).parent.parent.parent.parent
+OTHER_PROCESS = """
+import sys, time
+from pathlib import Path
+from chassis.shared_memory import Region
+region = Region(Path(sys.argv[1]), 2**20)
+print(*region.put(b"left here"), flush=True)
+if sys.argv[2] == "stay":
+    time.sleep(60)
+"""
+START = Callable[[Path, str], tuple["subprocess.Popen[str]", Spot]]
+
+
+@pytest.fixture
+def region(shared_folder: Path) -> Iterator[Region]:
+    region = Region(shared_folder, 2**20)
+    yield region
+    region.close()
+
+
+@pytest.fixture
+def start() -> Iterator[START]:
+    """Starts a process that puts bytes and ends, or stays; gives it with where they are."""
+    started: list[subprocess.Popen[str]] = []
+
+    def started_in(shared_folder: Path, then: str) -> tuple[subprocess.Popen[str], Spot]:
+        command = [sys.executable, "-c", OTHER_PROCESS, str(shared_folder), then]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout
+        memory, name, *numbers = process.stdout.readline().split()
+        return process, Spot(memory, name, *map(int, numbers))
+
+    yield started_in
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def put(region: Region, data: bytes) -> Spot:
+    spot = region.put(data)
+    assert spot
+    return spot
+
+
+@pytest.mark.parametrize("size", [0, 1, 4087, 4088, 4089, 50_000, 500_000])
+def test_what_was_put_is_read_byte_for_byte(shared_folder: Path, region: Region, size: int) -> None:
+    data, other = os.urandom(size), os.urandom(size)
+
+    spots = put(region, data), put(region, memoryview(other))
+
+    assert [Reader(shared_folder).read(spot) for spot in spots] == [data, other]
+
+
+def test_another_process_reads_it_and_knows_the_memory_by_the_same_name(shared_folder: Path, start: START) -> None:
+    _, spot = start(shared_folder, "stay")
+
+    assert Reader(shared_folder).read(spot) == b"left here"
+    assert spot.memory == name_of(shared_folder)
+
+
+def test_memories_of_two_folders_have_two_names(shared_folder: Path, tmp_path: Path) -> None:
+    assert name_of(shared_folder) != name_of(tmp_path)
+
+
+def test_what_was_freed_is_gone_once_something_else_is_there(shared_folder: Path, region: Region) -> None:
+    old = put(region, b"old")
+    region.free(old)
+    new = put(region, b"new")
+
+    assert new.offset == old.offset
+    assert Reader(shared_folder).read(new) == b"new"
+    with pytest.raises(NotFound):
+        Reader(shared_folder).read(old)
+
+
+def test_nobody_reads_bytes_of_two_owners(shared_folder: Path, region: Region) -> None:
+    """While one thread puts ever other bytes into the same place, another reads: all of one put, or gone."""
+    reader, seen, ended = Reader(shared_folder), list[Spot](), threading.Event()
+    wrong: list[bytes] = []
+    counts = {"read": 0, "gone": 0}
+
+    def keep_reading() -> None:
+        while not ended.is_set():
+            spot = seen[-1]
+            try:
+                data = reader.read(spot)
+            except NotFound:
+                counts["gone"] += 1
+                continue
+            counts["read"] += 1
+            if data != bytes([spot.number % 256]) * spot.size:
+                wrong.append(data)
+
+    seen.append(put(region, b""))
+    readers = [threading.Thread(target=keep_reading) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    number = seen[-1].number
+    for _ in range(4000):
+        region.free(seen[-1])
+        number += 1
+        seen.append(put(region, bytes([number % 256]) * 60_000))
+    ended.set()
+    for thread in readers:
+        thread.join()
+
+    assert counts["read"] and counts["gone"]
+    assert not wrong
+
+
+def test_where_there_is_no_room_it_says_so_and_takes_more_when_there_is(region: Region) -> None:
+    spots = [put(region, bytes(200_000)) for _ in range(4)]
+
+    assert region.put(bytes(200_000)) is None
+    assert region.put(bytes(2**21)) is None
+    region.free(spots[1])
+    assert put(region, bytes(150_000)).offset == spots[1].offset
+
+
+def test_what_was_closed_takes_nothing_and_gives_its_memory_back(shared_folder: Path, region: Region) -> None:
+    reader = Reader(shared_folder)
+    spot = put(region, b"here")
+    reader.read(spot)
+    region.close()
+
+    assert region.put(b"more") is None
+    assert not list(shared_folder.iterdir())
+    with pytest.raises(NotFound):
+        Reader(shared_folder).read(spot)
+
+
+def test_a_reader_lets_go_of_regions_that_are_no_more(shared_folder: Path) -> None:
+    reader = Reader(shared_folder)
+    open_before = open_files()
+    for _ in range(20):
+        region = Region(shared_folder, 2**20)
+        reader.read(put(region, b"x"))
+        region.close()
+
+    assert open_files() <= open_before + 1
+
+
+def test_a_process_that_ends_leaves_nothing(shared_folder: Path, start: START) -> None:
+    process, _ = start(shared_folder, "end")
+    process.wait()
+
+    assert not list(shared_folder.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(shared_folder: Path, start: START) -> None:
+    killed, gone = start(shared_folder, "stay")
+    _, stays = start(shared_folder, "stay")
+    killed.kill()
+    killed.wait()
+    assert len(list(shared_folder.iterdir())) == 2
+
+    Region(shared_folder, 2**20).close()
+
+    assert Reader(shared_folder).read(stays) == b"left here"
+    with pytest.raises(NotFound):
+        Reader(shared_folder).read(gone)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"region": "../../../etc/passwd"},
+        {"region": ""},
+        {"region": "0" * 32},
+        {"region": "é" * 32},
+        {"offset": 2**63},
+        {"size": 2**63},
+        {"size": 2**20},
+        {"offset": 4096},
+        {"number": 0},
+    ],
+    ids=str,
+)
+def test_what_nobody_put_is_not_there(shared_folder: Path, region: Region, wrong: dict[str, int | str]) -> None:
+    spot = put(region, bytes(100_000))
+
+    with pytest.raises(NotFound):
+        Reader(shared_folder).read(spot._replace(**wrong))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_somebody_elses_file_is_not_read(shared_folder: Path, region: Region) -> None:
+    spot = put(region, b"x")
+    os.chown(shared_folder / spot.region, 12345, 12345)
+
+    with pytest.raises(NotFound):
+        Reader(shared_folder).read(spot)
+
+
+def test_a_folder_that_cannot_be_has_no_name_and_takes_no_region(tmp_path: Path) -> None:
+    nowhere = tmp_path / "no" / "such" / "shared_folder"
+
+    assert name_of(nowhere) == ""
+    with pytest.raises(OSError, match="cannot be used"):
+        Region(nowhere, 2**20)
