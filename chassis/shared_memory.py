@@ -64,7 +64,7 @@ class Region:
             raise OSError(f"cannot be used: {folder}")
         _remove_abandoned(folder)
         self._name = secrets.token_hex(_NAME_BYTES)
-        self._file = _new_file(folder / self._name)
+        self._file = _new_file(folder / self._name, most_bytes)
         self._most_bytes, self._used_bytes = most_bytes, 0
         self._free: dict[int, list[int]] = {}
         self._number = secrets.randbits(62)
@@ -103,6 +103,13 @@ class Region:
             return False
 
 
+class _File(NamedTuple):
+    """An open file, by its number, which keeps its size."""
+
+    number: int
+    size: int
+
+
 class Reader:
     """Reads what others put into their regions in *folder*; thread-safe.
 
@@ -111,29 +118,29 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[str, int] = {}
+        self._files: dict[str, _File] = {}
         self._opening = threading.Lock()
 
     def read(self, spot: Spot) -> bytes:
         """Return the bytes at *spot*; raises NotFound where they are gone."""
         try:
             file = self._files.get(spot.region) or self._opened(spot.region)
-            if spot.offset + spot.size < os.fstat(file).st_size:
-                data = os.pread(file, spot.size, spot.offset + _NUMBER_BYTES)
-                number = os.pread(file, _NUMBER_BYTES, spot.offset)
+            if spot.offset + spot.size < file.size:
+                data = os.pread(file.number, spot.size, spot.offset + _NUMBER_BYTES)
+                number = os.pread(file.number, _NUMBER_BYTES, spot.offset)
                 if number == spot.number.to_bytes(_NUMBER_BYTES) and len(data) == spot.size:
                     return data
         except OSError as error:
             raise NotFound("the region of shared memory is gone") from error
         raise NotFound("the bytes in shared memory are gone")
 
-    def _opened(self, region: str) -> int:
+    def _opened(self, region: str) -> _File:
         if len(region) != 2 * _NAME_BYTES or not region.isalnum():
             raise NotFound("no region of shared memory has such a name")
         with self._opening:
             for name, file in list(self._files.items()):
-                if not os.fstat(file).st_nlink:
-                    os.close(self._files.pop(name))
+                if not os.fstat(file.number).st_nlink:
+                    os.close(self._files.pop(name).number)
             if region not in self._files:
                 self._files[region] = _open(self._folder / region)
             return self._files[region]
@@ -144,11 +151,15 @@ def _room(size: int) -> int:
     return 1 << max(_LEAST_BYTES, size + _NUMBER_BYTES).bit_length()
 
 
-def _new_file(path: Path) -> int:
-    """Return a new file at *path* that has our lock from the moment that it is there."""
+def _new_file(path: Path, size: int) -> int:
+    """Return a new file at *path* that has our lock, and its size, from the moment that it is there.
+
+    It takes memory as it is written to.
+    """
     unlocked = path.with_suffix(_UNLOCKED)
     file = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX)
+    os.ftruncate(file, size)
     unlocked.rename(path)
     return file
 
@@ -168,10 +179,11 @@ def _remove_abandoned(folder: Path) -> None:
             path.unlink()
 
 
-def _open(path: Path) -> int:
+def _open(path: Path) -> _File:
     """Open a file of ours for reading; raises OSError, also where it is somebody else's."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if os.fstat(file).st_uid != os.geteuid():
-        os.close(file)
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    found = os.fstat(number)
+    if found.st_uid != os.geteuid():
+        os.close(number)
         raise PermissionError(f"not ours: {path}")
-    return file
+    return _File(number, found.st_size)
