@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from demo import pictures
 from tests.cache import demo_model
 from tests.compose.deployment import Deployment
+from tests.parts import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,25 @@ def test_photographs_through_nginx_are_answered(deployment: Deployment, detector
         for name, told in answer.json()["result"].items()
     }
     assert "cat" in found["chelsea"] and "cup" in found["coffee"] and "person" in found["astronaut"]
+
+
+def test_photographs_reach_the_model_through_shared_memory(deployment: Deployment, detector: str) -> None:
+    client = {"X-Api-Key": deployment.create_key("sharing")}
+    before = _payloads(deployment, detector)
+
+    assert _post(deployment, detector, ["chelsea", "coffee"], client).status_code == 200
+
+    wait_until(lambda: sum(_payloads(deployment, detector).values()) == sum(before.values()) + 2, what="both counted")
+    assert _payloads(deployment, detector)["memory"] == before["memory"] + 2
+
+
+def _payloads(deployment: Deployment, key: str) -> Counter[str]:
+    """Return how many payloads of a model its dispatchers gave away in each way."""
+    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8603/metrics').read().decode())"
+    ids = [it["Id"] for it in deployment.containers("dispatcher")]
+    shown = "".join(deployment.docker("exec", it, "python3", "-c", script) for it in ids)
+    counted = re.findall(rf'^servoir_queue_payloads_total{{model="{key}",way="(.+)"}} (.+)$', shown, re.MULTILINE)
+    return sum((Counter({way: int(float(count))}) for way, count in counted), Counter())
 
 
 def test_nobody_without_a_key_is_answered(deployment: Deployment) -> None:
