@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import threading
 import weakref
@@ -22,7 +23,7 @@ from chassis.errors import NotFound
 FOLDER = Path("/dev/shm/servoir")
 _LEAST_BYTES = 4096
 _NUMBER_BYTES = 8
-_NAME_BYTES = 16
+_NAME = re.compile(r"region-[0-9a-f]{32}")
 _UNLOCKED = ".new"
 _ANYBODY_KEEPS_ITS_OWN = 0o1777
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -63,7 +64,7 @@ class Region:
         if not self._memory:
             raise OSError(f"cannot be used: {folder}")
         _remove_abandoned(folder)
-        self._name = secrets.token_hex(_NAME_BYTES)
+        self._name = f"region-{secrets.token_hex(16)}"
         self._file = _new_file(folder / self._name, most_bytes)
         self._most_bytes, self._used_bytes = most_bytes, 0
         self._free: dict[int, list[int]] = {}
@@ -135,7 +136,7 @@ class Reader:
         raise NotFound("the bytes in shared memory are gone")
 
     def _opened(self, region: str) -> _File:
-        if len(region) != 2 * _NAME_BYTES or not region.isalnum():
+        if not _NAME.fullmatch(region):
             raise NotFound("no region of shared memory has such a name")
         with self._opening:
             for name, file in list(self._files.items()):
@@ -172,7 +173,7 @@ def _remove(path: Path, file: int) -> None:
 def _remove_abandoned(folder: Path) -> None:
     """Remove the regions of processes that were killed: nobody holds the lock on them."""
     for path in folder.iterdir():
-        if path.suffix == _UNLOCKED:
+        if not _NAME.fullmatch(path.name):
             continue
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -182,13 +182,22 @@ def test_what_a_killed_process_left_is_removed_by_the_next(shared_folder: Path, 
         Reader(shared_folder).read(gone)
 
 
+def test_what_else_is_in_the_folder_stays_there(shared_folder: Path) -> None:
+    name_of(shared_folder)
+    (shared_folder / "of another program").write_bytes(b"x")
+
+    Region(shared_folder, 2**20).close()
+
+    assert [path.name for path in shared_folder.iterdir()] == ["of another program"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"region": "../../../etc/passwd"},
         {"region": ""},
-        {"region": "0" * 32},
-        {"region": "é" * 32},
+        {"region": f"region-{0:032}"},
+        {"region": "region-" + "é" * 32},
         {"offset": 2**63},
         {"size": 2**63},
         {"size": 2**20},
