@@ -23,6 +23,7 @@ from chassis.errors import NotFound
 FOLDER = Path("/dev/shm/servoir")
 _LEAST_BYTES = 4096
 _NUMBER_BYTES = 8
+_NO_NUMBER = bytes(_NUMBER_BYTES)
 _NAME = re.compile(r"region-[0-9a-f]{32}")
 _UNLOCKED = ".new"
 _ANYBODY_KEEPS_ITS_OWN = 0o1777
@@ -55,7 +56,7 @@ def name_of(folder: Path) -> str:
 class Region:
     """A file of at most *most_bytes* in *folder* that this process alone writes to; not thread-safe.
 
-    Room comes in powers of two and is used again, the last first: memory that was touched lately is quick.
+    Room comes in powers of two. What was freed last is used first, since memory that was touched lately is quick.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
@@ -66,7 +67,7 @@ class Region:
         _remove_abandoned(folder)
         self._name = f"region-{secrets.token_hex(16)}"
         self._file = _new_file(folder / self._name, most_bytes)
-        self._most_bytes, self._used_bytes = most_bytes, 0
+        self._most_bytes, self._used_bytes, self._taken = most_bytes, 0, 0
         self._free: dict[int, list[int]] = {}
         self._number = secrets.randbits(62)
         self.close = weakref.finalize(self, _remove, folder / self._name, self._file)
@@ -78,30 +79,42 @@ class Region:
             return None
         self._number += 1
         spot = Spot(self._memory, self._name, offset, len(data), self._number)
-        if self._write(spot, data):
+        try:
+            written = os.pwritev(self._file, [self._number.to_bytes(_NUMBER_BYTES), data], offset)
+        except OSError:  # the machine has no more memory for it
+            written = 0
+        if written == _NUMBER_BYTES + len(data):
             return spot
         self.free(spot)
         return None
 
     def free(self, spot: Spot) -> None:
-        """Let something else be put there."""
+        """Let something else be put there. The number goes first: who still finds it after reading has read no more."""
+        if not self.close.alive or os.pwrite(self._file, _NO_NUMBER, spot.offset) != _NUMBER_BYTES:
+            return
         self._free.setdefault(_room(spot.size), []).append(spot.offset)
+        self._taken -= 1
+        if not self._taken:
+            self._free.clear()
+            self._used_bytes = 0
 
     def _take(self, room: int) -> int | None:
-        if free := self._free.get(room):
-            return free.pop()
-        if self._used_bytes + room > self._most_bytes:
+        """Return the offset of a free room, or of a part of a larger one; None where there is none."""
+        found = room
+        while found <= self._used_bytes and not self._free.get(found):
+            found *= 2
+        if free := self._free.get(found):
+            offset = free.pop()
+            while found > room:
+                found //= 2
+                self._free.setdefault(found, []).append(offset + found)
+        elif self._used_bytes + room <= self._most_bytes:
+            offset = self._used_bytes
+            self._used_bytes += room
+        else:
             return None
-        self._used_bytes += room
-        return self._used_bytes - room
-
-    def _write(self, spot: Spot, data: bytes | memoryview) -> bool:
-        """Write the number before the data: who finds it the same after reading has read nothing that came later."""
-        try:
-            os.pwrite(self._file, spot.number.to_bytes(_NUMBER_BYTES), spot.offset)
-            return os.pwrite(self._file, data, spot.offset + _NUMBER_BYTES) == spot.size
-        except OSError:  # the machine has no more memory for it
-            return False
+        self._taken += 1
+        return offset
 
 
 class _File(NamedTuple):

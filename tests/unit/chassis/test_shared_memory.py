@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chassis.errors import NotFound
 from chassis.shared_memory import Reader, Region, Spot, name_of
@@ -83,50 +87,72 @@ def test_memories_of_two_folders_have_two_names(shared_folder: Path, tmp_path: P
     assert name_of(shared_folder) != name_of(tmp_path)
 
 
-def test_what_was_freed_is_gone_once_something_else_is_there(shared_folder: Path, region: Region) -> None:
-    old = put(region, b"old")
+def test_what_was_freed_is_gone_and_its_room_is_somebody_elses(shared_folder: Path, region: Region) -> None:
+    reader, stays, old = Reader(shared_folder), put(region, b"stays"), put(region, b"old")
     region.free(old)
+    with pytest.raises(NotFound):
+        reader.read(old)
     new = put(region, b"new")
 
     assert new.offset == old.offset
-    assert Reader(shared_folder).read(new) == b"new"
+    assert (reader.read(stays), reader.read(new)) == (b"stays", b"new")
     with pytest.raises(NotFound):
-        Reader(shared_folder).read(old)
+        reader.read(old)
+
+
+@given(st.lists(st.tuples(st.integers(0, 300_000), st.integers(0, 20)), max_size=60))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_put_and_not_freed_stays_whole_whatever_comes_and_goes(
+    shared_folder: Path, steps: list[tuple[int, int]]
+) -> None:
+    """Each step puts so many bytes, of a value of their own, and frees one of those that are there."""
+    region, reader = Region(shared_folder, 2**20), Reader(shared_folder)
+    there: list[Spot] = []
+    gone: list[Spot] = []
+    for size, freed in steps:
+        spot = region.put(bytes([region._number % 251]) * size)
+        there += [spot] if spot else []
+        if freed < len(there):
+            gone.append(there.pop(freed))
+            region.free(gone[-1])
+
+        for spot in there:
+            assert reader.read(spot) == bytes([(spot.number - 1) % 251]) * spot.size
+        for spot in gone:
+            with pytest.raises(NotFound):
+                reader.read(spot)
+    region.close()
 
 
 def test_nobody_reads_bytes_of_two_owners(shared_folder: Path, region: Region) -> None:
-    """While one thread puts ever other bytes into the same place, another reads: all of one put, or gone."""
-    reader, seen, ended = Reader(shared_folder), list[Spot](), threading.Event()
-    wrong: list[bytes] = []
-    counts = {"read": 0, "gone": 0}
+    """While one thread puts ever other bytes into the same places, others read: all of one put, or gone."""
+    reader, ended = Reader(shared_folder), threading.Event()
+    spots = [put(region, bytes(60_000)) for _ in range(4)]
+    first, results = spots[0].number, Counter[str]()
 
     def keep_reading() -> None:
-        while not ended.is_set():
-            spot = seen[-1]
+        for spot in itertools.takewhile(lambda _: not ended.is_set(), itertools.cycle(range(4))):
+            looked_at = spots[spot]
             try:
-                data = reader.read(spot)
+                data = reader.read(looked_at)
             except NotFound:
-                counts["gone"] += 1
-                continue
-            counts["read"] += 1
-            if data != bytes([spot.number % 256]) * spot.size:
-                wrong.append(data)
+                results["gone"] += 1
+            else:
+                value = max(0, looked_at.number - first - 3) % 256
+                results["right" if data == bytes([value]) * 60_000 else "wrong"] += 1
 
-    seen.append(put(region, b""))
     readers = [threading.Thread(target=keep_reading) for _ in range(2)]
     for thread in readers:
         thread.start()
-    number = seen[-1].number
-    for _ in range(4000):
-        region.free(seen[-1])
-        number += 1
-        seen.append(put(region, bytes([number % 256]) * 60_000))
+    for number in range(1, 6000):
+        region.free(spots[number % 4])
+        spots[number % 4] = put(region, bytes([number % 256]) * 60_000)
     ended.set()
     for thread in readers:
         thread.join()
 
-    assert counts["read"] and counts["gone"]
-    assert not wrong
+    assert results["right"] and results["gone"]
+    assert not results["wrong"]
 
 
 def test_where_there_is_no_room_it_says_so_and_takes_more_when_there_is(region: Region) -> None:
@@ -136,6 +162,19 @@ def test_where_there_is_no_room_it_says_so_and_takes_more_when_there_is(region: 
     assert region.put(bytes(2**21)) is None
     region.free(spots[1])
     assert put(region, bytes(150_000)).offset == spots[1].offset
+
+
+def test_room_that_large_ones_had_serves_small_ones_and_the_other_way_round(region: Region) -> None:
+    large = [put(region, bytes(200_000)) for _ in range(4)]
+    for spot in large[1:]:
+        region.free(spot)
+
+    small = [put(region, bytes(20_000)) for _ in range(24)]
+
+    assert region.put(bytes(20_000)) is None
+    for spot in [large[0], *small]:
+        region.free(spot)
+    assert put(region, bytes(900_000)).offset == 0
 
 
 def test_what_was_closed_takes_nothing_and_gives_its_memory_back(shared_folder: Path, region: Region) -> None:
