@@ -10,6 +10,10 @@ if not is_owner() then return {'fenced'} end
 local BATCH_SHARE = 0.1  -- of the items, while both classes wait
 local picked, left, late, tightest = {}, {}, 0, math.huge
 local virtual, drained = {}, false
+local waiting = {}  -- how many there are in each order
+for _, order in ipairs({'first', 'interactive', 'batch'}) do
+  waiting[order] = redis.call('ZCARD', K['order_' .. order])
+end
 
 local function pick(id, time_left)
   picked[#picked + 1], left[id] = id, time_left
@@ -19,68 +23,88 @@ end
 -- What cannot be in time: late already, or with less left than the fastest service lately seen. Also what would
 -- most likely be late even alone, as long as another waits behind it; the last one is tried, so that times which have
 -- become better are noticed. (batching.py has the same as a function.)
-local function is_hopeless(key, time_left)
-  return time_left <= 0 or time_left < A.least_ms
-    or (time_left < A.limits_ms[1] and redis.call('ZCARD', key) > 1)
+local function is_hopeless(time_left, behind)
+  return time_left <= 0 or time_left < A.least_ms or (time_left < A.limits_ms[1] and behind > 0)
+end
+
+-- Whether a batch with one more item would take longer than one of its items has left.
+local function is_too_long(time_left)
+  return #picked > 0 and math.min(tightest, time_left) < A.limits_ms[#picked + 1]
 end
 
 -- Take up to *most* items from the front of an order; stops at the first that makes the batch too long. Returns how many.
 local function take(order, most)
-  local key, taken = K['order_' .. order], 0
-  while taken < most do
+  local key, taken, full = K['order_' .. order], 0, false
+  while taken < most and waiting[order] > 0 and not full do
     local heads = redis.call('ZRANGE', key, 0, most - taken - 1, 'WITHSCORES')
-    if #heads == 0 then return taken end
-    for i = 1, #heads, 2 do
-      local id = heads[i]
-      local deadline = tonumber(redis.call('ZSCORE', K.deadlines, id) or 0)
-      local time_left = deadline - NOW
-      if is_hopeless(key, time_left) then
-        redis.call('ZREM', key, id)
-        if answer_late(id) then late = late + 1 end
+    local ids, hopeless, passed = {}, {}, 0
+    for i = 1, #heads, 2 do ids[#ids + 1] = heads[i] end
+    local deadlines = redis.call('ZMSCORE', K.deadlines, unpack(ids))
+    for i, id in ipairs(ids) do
+      local time_left = tonumber(deadlines[i] or 0) - NOW
+      if is_hopeless(time_left, waiting[order] - passed - 1) then
+        hopeless[#hopeless + 1] = id
+      elseif is_too_long(time_left) then
+        full = true
+        break
       else
-        if #picked > 0 and math.min(tightest, time_left) < A.limits_ms[#picked + 1] then return taken end
-        redis.call('ZREM', key, id)
         pick(id, time_left)
-        virtual[order] = tonumber(heads[i + 1])
-        taken = taken + 1
+        taken, virtual[order] = taken + 1, tonumber(heads[2 * i])
       end
+      passed = passed + 1
+    end
+    if passed > 0 then redis.call('ZREM', key, unpack(ids, 1, passed)) end
+    waiting[order] = waiting[order] - passed
+    for _, id in ipairs(hopeless) do
+      if answer_late(id) then late = late + 1 end
     end
   end
   return taken
 end
 
--- The meta of an item, and its payload or where that is.
-local function content(id)
-  local near = A.memory ~= '' and redis.call('HGET', K.spots, id)
-  local memory, meta = string.match(near or '', '^(%S+)[^\n]*\n(.*)$')
-  if memory == A.memory then return meta, '', string.match(near, '^[^\n]*') end
-  local fields = redis.call('XRANGE', K.requests, id, id)[1][2]
-  return fields[2], fields[4], ''
-end
-
 -- The batch class earns a tenth of an item with each that goes past it, and spends it before the others.
 local function batch_share(most)
-  if redis.call('ZCARD', K.order_batch) == 0 then
+  if waiting.batch == 0 then
     redis.call('HDEL', K.state, 'credit')
     return 0
   end
-  if redis.call('ZCARD', K.order_interactive) == 0 then return most end
+  if waiting.interactive == 0 then return most end
   local credit = tonumber(redis.call('HGET', K.state, 'credit') or 0) + most * BATCH_SHARE
   local share = math.min(most, math.floor(credit))
   redis.call('HSET', K.state, 'credit', credit - share)
   return share
 end
 
+-- Virtual time goes on with what was taken, and is past the tags of some clients then. Nobody waits: the next to come
+-- starts level with everyone.
 local function advance(order)
-  if virtual[order] then
-    local v = math.max(virtual[order], tonumber(redis.call('HGET', K.state, 'v:' .. order) or 0))
-    redis.call('HSET', K.state, 'v:' .. order, string.format('%.17g', v))
-    redis.call('ZREMRANGEBYSCORE', K['flows_' .. order], '-inf', v)
-    if redis.call('ZCARD', K['order_' .. order]) == 0 then
-      -- Nobody waits: the next to come starts level with everyone.
-      redis.call('DEL', K['flows_' .. order])
+  if not virtual[order] then return end
+  local flows = K['flows_' .. order]
+  local v = math.max(virtual[order], tonumber(redis.call('HGET', K.state, 'v:' .. order) or 0))
+  redis.call('HSET', K.state, 'v:' .. order, string.format('%.17g', v))
+  if waiting[order] == 0 then redis.call('DEL', flows) else redis.call('ZREMRANGEBYSCORE', flows, '-inf', v) end
+end
+
+-- The items that were picked, as they go to the dispatcher: a payload that is in memory which its server can read stays
+-- here. (XCLAIM leaves out what is in the stream no more.)
+local function contents()
+  local found = {}
+  if #picked == 0 then return found end
+  picked[#picked + 1], picked[#picked + 2] = 'FORCE', 'JUSTID'
+  local ids = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))
+  if #ids == 0 then return found end
+  local histories = redis.call('HMGET', K.history, unpack(ids))
+  local spots = A.memory ~= '' and redis.call('HMGET', K.spots, unpack(ids)) or {}
+  for i, id in ipairs(ids) do
+    local spot, meta = string.match(spots[i] or '', '^([^\n]*)\n(.*)$')
+    local payload = ''
+    if not spot or string.match(spot, '^%S+') ~= A.memory then
+      local fields = redis.call('XRANGE', K.requests, id, id)[1][2]
+      spot, meta, payload = '', fields[2], fields[4]
     end
+    found[i] = {id, meta, payload, spot, left[id], NOW - accepted_ms(id), histories[i] or ''}
   end
+  return found
 end
 
 if A.suspect then
@@ -97,21 +121,10 @@ else
   if #picked < A.most then take('batch', A.most - #picked) end
   advance('interactive')
   advance('batch')
-  drained = 0 == redis.call('ZCARD', K.order_first) + redis.call('ZCARD', K.order_interactive)
-    + redis.call('ZCARD', K.order_batch)
+  drained = waiting.first + waiting.interactive + waiting.batch == 0
   if drained or #picked == 0 then redis.call('HSET', K.state, 'hungry', 1) end
 end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
 local next_ms = soonest and math.max(0, soonest - NOW) or -1
-local reply = {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0}
-if #picked > 0 then
-  picked[#picked + 1] = 'FORCE'
-  picked[#picked + 1] = 'JUSTID'
-  for _, id in ipairs(redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))) do
-    local meta, payload, spot = content(id)
-    local history = redis.call('HGET', K.history, id) or ''
-    reply[#reply + 1] = {id, meta, payload, spot, left[id], NOW - accepted_ms(id), history}
-  end
-end
-return reply
+return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, unpack(contents())}

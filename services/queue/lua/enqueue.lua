@@ -62,14 +62,14 @@ if A.job then
   if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'job', A.job) end
 end
 
-local reply, waits = {'accepted'}, false
+local reply, waits, frames = {'accepted'}, false, {}
 for index = 0, count - 1 do
   local meta, payload, spot = ARGV[2 + 3 * index], ARGV[3 + 3 * index], ARGV[4 + 3 * index]
   local stored = known['answer:' .. index]
   if stored then
     if A.job then redis.call('HSET', A.to, 'item:' .. index, '') end
     local line = string.find(stored, '\n', 1, true)
-    push(A.to, A.request, index, cjson.decode(string.sub(stored, 1, line - 1)), string.sub(stored, line + 1))
+    push(frames, A.to, A.request, index, cjson.decode(string.sub(stored, 1, line - 1)), string.sub(stored, line + 1))
     reply[index + 2] = ''
   elseif known['running:' .. index] then
     waits = true
@@ -87,6 +87,7 @@ for index = 0, count - 1 do
     reply[index + 2] = id
   end
 end
+send(frames)
 if A.idem ~= '' then
   if waits then redis.call('HSET', A.idem, 'waiter:' .. A.request .. ':' .. A.to, 1) end
   redis.call('PEXPIRE', A.idem, A.window_ms)

@@ -4,15 +4,16 @@
 -- its servers) goes to the quarantine with its bytes.
 -- Returns for each result the status that it was answered with, or 0 where it had its answer already.
 
-local reply = {}
+local items, failed = {}, {}
 for i, result in ipairs(A.results) do
-  local meta, body = ARGV[2 * i], ARGV[2 * i + 1]
-  local entry = result.failed and redis.call('XRANGE', K.requests, result.id, result.id)[1]
-  local status = answer(result.id, meta, result, body)
-  if status and entry then
-    redis.call('XADD', K.quarantine, 'MAXLEN', A.quarantine_length, '*',
-               'meta', meta, 'payload', entry[2][4], 'history', result.failed)
-  end
-  reply[i] = status or 0
+  items[i] = {id = result.id, meta = ARGV[2 * i], result = result, body = ARGV[2 * i + 1]}
+  failed[i] = result.failed and redis.call('XRANGE', K.requests, result.id, result.id)[1]
 end
-return reply
+local statuses = answer(items)
+for i, item in ipairs(items) do
+  if failed[i] and statuses[i] ~= 0 then
+    redis.call('XADD', K.quarantine, 'MAXLEN', A.quarantine_length, '*',
+               'meta', item.meta, 'payload', failed[i][2][4], 'history', item.result.failed)
+  end
+end
+return statuses

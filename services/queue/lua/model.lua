@@ -28,56 +28,81 @@ local function keep(job, index, frame)
   end
 end
 
--- Put one answer on a gateway's list, or into a job: a line of JSON (the fields of answers.py, in order), then the body.
-local function push(to, request, index, result, body)
+-- Frames on their way to the lists of gateways: what one list gets in a script goes there in one call.
+local function send(frames)
+  for to, of_list in pairs(frames) do
+    redis.call('RPUSH', to, unpack(of_list))
+    redis.call('PEXPIRE', to, REPLIES_LIVE_MS)
+  end
+end
+
+-- Put one answer among *frames*, or into a job: a line of JSON (the fields of answers.py, in order), then the body.
+local function push(frames, to, request, index, result, body)
   local head = {request, index, result.status, result.wait_s, result.service_s, result.batch_size, result.attempts,
                 result.decode_s, result.infer_s, result.postprocess_s}
   local frame = cjson.encode(head) .. '\n' .. body
   if string.sub(to, 1, #K.job) == K.job then return keep(to, index, frame) end
-  redis.call('RPUSH', to, frame)
-  redis.call('PEXPIRE', to, REPLIES_LIVE_MS)
+  frames[to] = frames[to] or {}
+  table.insert(frames[to], frame)
 end
 
 -- Tell all who wait under an idempotency key, and keep the answer there for those who come later. What is no answer of
 -- the model is not kept, so that the key may be tried again.
-local function push_to_others(meta, result, body)
+local function push_to_others(frames, meta, result, body)
   if redis.call('HDEL', meta.idem, 'running:' .. meta.index) == 0 then return end
   local fields = redis.call('HGETALL', meta.idem)
   for i = 1, #fields, 2 do
     local request, to = string.match(fields[i], '^waiter:(%d+):(.*)$')
-    if to then push(to, tonumber(request), meta.index, result, body) end
+    if to then push(frames, to, tonumber(request), meta.index, result, body) end
   end
   if not NO_ANSWER[result.status] then
     redis.call('HSET', meta.idem, 'answer:' .. meta.index, cjson.encode(result) .. '\n' .. body)
   end
 end
 
-local function count_usage(meta, result)
-  redis.call('RPUSH', K.usage_open, cjson.encode({meta.request_id, meta.client, meta.model, meta.task, result.status,
-    NOW, meta.size, result.wait_s, result.service_s, result.batch_size, result.attempts, meta.index}))
+local function usage_line(meta, result)
+  return cjson.encode({meta.request_id, meta.client, meta.model, meta.task, result.status, NOW, meta.size,
+    result.wait_s, result.service_s, result.batch_size, result.attempts, meta.index})
 end
 
--- Answer one item, unless it has its answer: whoever removes the entry from the stream is the one who answers.
--- What comes after the deadline is answered 504 whatever it was. Returns the status that was answered, or nil.
-local function answer(id, meta_json, result, body)
-  local deadline = tonumber(redis.call('ZSCORE', K.deadlines, id))
-  if redis.call('XDEL', K.requests, id) == 0 then return nil end
-  local meta = cjson.decode(meta_json)
-  redis.call('XACK', K.requests, GROUP, id)
-  redis.call('ZREM', K.deadlines, id)
-  redis.call('HDEL', K.history, id)
-  redis.call('HDEL', K.spots, id)
-  redis.call('ZREM', K.order_first, id)
-  redis.call('ZREM', K['order_' .. meta.priority], id)
-  redis.call('ZREM', K.retries, id)
-  redis.call('HINCRBY', K.state, 'bytes', -meta.size)
-  if result.status ~= 504 and deadline and NOW > deadline then
-    result.status, body = 504, problem('Deadline exceeded', 'the answer came after the deadline')
+-- Forget items that have left the stream, wherever they were, and their *bytes*.
+local function forget(ids, bytes)
+  redis.call('XACK', K.requests, GROUP, unpack(ids))
+  for _, hash in ipairs({'history', 'spots'}) do redis.call('HDEL', K[hash], unpack(ids)) end
+  for _, order in ipairs({'deadlines', 'order_first', 'order_interactive', 'order_batch', 'retries'}) do
+    redis.call('ZREM', K[order], unpack(ids))
   end
-  push(meta.to, meta.request, meta.index, result, body)
-  if meta.idem ~= '' then push_to_others(meta, result, body) end
-  count_usage(meta, result)
-  return result.status
+  redis.call('HINCRBY', K.state, 'bytes', -bytes)
+end
+
+-- Answer items, each {id, meta, result, body}, unless they have their answers: whoever removes an item's entry from the
+-- stream is the one who answers it. What comes after the deadline is answered 504 whatever it was.
+-- Returns for each the status that it was answered with, or 0. What all need is done for all at once: a call of a
+-- script costs more than what it does.
+local function answer(items)
+  if #items == 0 then return {} end
+  local ids, statuses = {}, {}
+  for i, item in ipairs(items) do ids[i], statuses[i] = item.id, 0 end
+  local deadlines = redis.call('ZMSCORE', K.deadlines, unpack(ids))
+  local gone, bytes, frames, usage = {}, 0, {}, {}
+  for i, item in ipairs(items) do
+    if redis.call('XDEL', K.requests, item.id) == 1 then
+      local meta, result, body = cjson.decode(item.meta), item.result, item.body
+      if result.status ~= 504 and deadlines[i] and NOW > tonumber(deadlines[i]) then
+        result.status, body = 504, problem('Deadline exceeded', 'the answer came after the deadline')
+      end
+      push(frames, meta.to, meta.request, meta.index, result, body)
+      if meta.idem ~= '' then push_to_others(frames, meta, result, body) end
+      gone[#gone + 1], usage[#usage + 1], statuses[i] = item.id, usage_line(meta, result), result.status
+      bytes = bytes + meta.size
+    end
+  end
+  if #gone > 0 then
+    forget(gone, bytes)
+    send(frames)
+    redis.call('RPUSH', K.usage_open, unpack(usage))
+  end
+  return statuses
 end
 
 -- Answer an item without a run, unless it has its answer; returns whether it was still there to answer.
@@ -90,7 +115,7 @@ local function answer_unrun(id, status, title, detail)
   local waited_s = (NOW - accepted_ms(id)) / 1000
   local result = {status = status, wait_s = waited_s, service_s = 0, batch_size = 0, attempts = 0,
                   decode_s = 0, infer_s = 0, postprocess_s = 0}
-  return answer(id, entry[2][2], result, problem(title, detail)) ~= nil
+  return answer({{id = id, meta = entry[2][2], result = result, body = problem(title, detail)}})[1] ~= 0
 end
 
 -- Answer 504 to an item that nobody holds, or whose holder is late.
