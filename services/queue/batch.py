@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from redis.exceptions import RedisError
 
@@ -24,25 +24,26 @@ _GRACE_S = 0.05
 _LEAST_S = 0.0001  # on the wire 0 means that there is no deadline
 _PATIENCE = 3.0
 _PATIENCE_S = 0.25
-PayloadOf = Callable[[Item], Awaitable[bytes | None]]
 """A server whose batch ran into its deadline, so many times and so much longer than expected, is left out."""
+PayloadsOf = Callable[[Sequence[Item]], Awaitable[list[bytes | None]]]
 
 
 class Batch:
-    """Items that go to *replica* as one call; *payload* gets one that was left in shared memory and is not there.
+    """Items that go to *replica* as one call; *payloads* gets from Redis what it cannot read in shared memory.
 
     After ``run``, ``results`` holds the answers to write (result, meta, body), and ``back`` what is to be tried again
     (id, seconds to wait, history; '' where the item is not to blame).
     """
 
     def __init__(
-        self, model: str, replica: Replica, items: list[Item], claimed_at_s: float, payload: PayloadOf
+        self, model: str, replica: Replica, items: list[Item], claimed_at_s: float, payloads: PayloadsOf
     ) -> None:
         self.model, self.replica, self.items = model, replica, items
         self.results: list[tuple[Result, bytes, bytes]] = []
         self.back: list[tuple[str, float, str]] = []
-        self._claimed_at_s, self._payload = claimed_at_s, payload
+        self._claimed_at_s, self._payloads = claimed_at_s, payloads
         self._sent: list[Item] = []
+        self._fetched = 0
         self._elapsed_s = self._service_s = 0.0
         self._patience_s = _PATIENCE * replica.expected_s(len(items)) + _PATIENCE_S
 
@@ -91,19 +92,19 @@ class Batch:
 
     async def _response(self, timeout_s: float) -> pb.PredictResponse:
         try:
-            return await self.replica.client.predict(self._request(), timeout_s)
+            return await self.replica.client.predict(self._request(await self._fetch()), timeout_s)
         except NotFound as error:
             log.info("payload_not_in_memory", model=self.model, replica=self.replica.instance_id, reason=error.detail)
             self.replica.cannot_read()
-        await self._get_payloads()
-        return await self.replica.client.predict(self._request(), timeout_s)
+        return await self.replica.client.predict(self._request(await self._fetch()), timeout_s)
 
-    async def _get_payloads(self) -> None:
-        """Get from Redis what was left in shared memory; an item that is not there either has its answer already."""
-        self._sent = [
-            item._replace(payload=await self._payload(item) or b"", spot=None) if item.spot else item
-            for item in self._sent
-        ]
+    async def _fetch(self) -> Mapping[str, bytes]:
+        """Return, by item, the payloads that the server cannot read in memory; empty where the item has its answer."""
+        memory = self.replica.memory
+        far = [item for item in self._sent if not (item.spot and item.spot.memory == memory)]
+        self._fetched = len(far)
+        payloads = await self._payloads(far) if far else []
+        return {item.id: payload or b"" for item, payload in zip(far, payloads, strict=True)}
 
     def _in_time(self) -> list[Item]:
         """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
@@ -115,7 +116,7 @@ class Batch:
                 self._late(item)
         return in_time
 
-    def _request(self) -> pb.PredictRequest:
+    def _request(self, fetched: Mapping[str, bytes]) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
             instance_id=self.replica.instance_id,
@@ -124,8 +125,8 @@ class Batch:
                     id=item.id,
                     request_id=item.meta.request_id,
                     task=item.meta.task,
-                    payload=item.payload,
-                    spot=_on_wire(item.spot),
+                    payload=fetched.get(item.id, b""),
+                    spot=None if item.id in fetched else _on_wire(item.spot),
                     time_left_s=max(_LEAST_S, self._left_s(item)),
                     by_s=self.replica.clock.at_s(self._claimed_at_s + item.left_s),
                 )
@@ -225,7 +226,7 @@ class Batch:
         for item in self.items:
             metrics.waits(self.model, item.meta.priority).observe(item.wait_s)
         metrics.batches(self.model).observe(len(self.items))
-        for way, items in Counter("memory" if item.spot else "sent" for item in self._sent).items():
+        for way, items in ("sent", self._fetched), ("memory", len(self._sent) - self._fetched):
             metrics.payloads(self.model, way).inc(items)
         if self._elapsed_s:
             metrics.services(self.model).observe(self._service_s)

@@ -3,16 +3,17 @@
 Keys, each beginning with ``servoir:queue:``. Of one model (``M`` is its key):
 
 ====================  ========  ==========================================================================
-M:requests            stream    all items that were accepted and not answered: ``meta`` (JSON: Meta), ``payload``.
+M:requests            stream    all items that were accepted and not answered: ``meta`` (JSON: Meta), and ``spot``
+                                (Spot: in which shared memory its payload is as well; '' in none).
                                 An entry's id is the item's id. Its group ``dispatchers`` knows, in its list of
                                 pending entries, which dispatcher has claimed which items.
+M:payload:<item>      string    the payload of an item that is in ``requests``.
 M:order:first         zset      ids to go before all others: given back by a dispatcher. Score: when accepted, ms.
 M:order:interactive   zset      ids waiting in this class; score: start tag of fair queueing (enqueue.lua).
 M:order:batch         zset      the same for the other class.
 M:flows:interactive   zset      clients with items waiting; score: finish tag of their last one.
 M:flows:batch         zset
 M:retries             zset      suspects: ids that a server failed with; score: not to be tried before, ms.
-M:spots               hash      id: in which shared memory its payload is as well (Spot), and its meta.
 M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
@@ -74,7 +75,6 @@ _OF_A_MODEL = {
     "flows_interactive": "flows:interactive",
     "flows_batch": "flows:batch",
     "retries": "retries",
-    "spots": "spots",
     "history": "history",
     "deadlines": "deadlines",
     "state": "state",
@@ -111,7 +111,10 @@ Payload = bytes | memoryview
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """What an item is, but its bytes; *to* is its gateway's list, or its job; *request* and *index* its place in it."""
+    """What an item is, but its bytes, which are under the key *payload*.
+
+    *to* is its gateway's list, or its job; *request* and *index* its place in it.
+    """
 
     request_id: str
     client: str
@@ -122,6 +125,7 @@ class Meta(msgspec.Struct, frozen=True):
     request: int
     index: int
     size: int
+    payload: str = ""
     idem: str = ""
 
 
@@ -129,20 +133,19 @@ class Offered(NamedTuple):
     """An item on its way into the queue, and where its payload is as well, for model servers that can read it there."""
 
     meta: Meta
-    payload: bytes
+    payload: Payload
     spot: Spot | None = None
 
 
 class Item(NamedTuple):
     """An item that was claimed: *left_s* until its deadline and *wait_s* in the queue, at the moment of the claim.
 
-    Its payload is at *spot*, where there is one.
+    Its payload is in Redis, and at *spot*, where there is one.
     """
 
     id: str
     meta: Meta
     meta_json: bytes
-    payload: bytes
     spot: Spot | None
     left_s: float
     wait_s: float
@@ -177,6 +180,11 @@ def wake_channel(dispatcher: str) -> str:
     return f"{PREFIX}wake:{dispatcher}"
 
 
+def payload_key(model: str, to: str, request: int, index: int) -> str:
+    """Return the key of an item's payload, by the place that its answer has."""
+    return f"{PREFIX}{model}:payload:{to.removeprefix(PREFIX)}:{request}:{index}"
+
+
 def replies_key(gateway: str) -> str:
     """Return the list of a gateway process's answers."""
     return f"{PREFIX}replies:{gateway}"
@@ -207,8 +215,12 @@ def encode_meta(meta: Meta) -> bytes:
 
 def enqueue(model: str, args: dict[str, Any], items: Sequence[Offered]) -> Call:
     """Accept the items of one request, all or none (enqueue.lua says what *args* are and what comes back)."""
-    parts = [part for item in items for part in (encode_meta(item.meta), item.payload, write_spot(item.spot))]
-    return _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts)
+    parts: list[bytes] = []
+    for item in items:
+        meta = item.meta
+        parts += encode_meta(meta), meta.payload.encode(), b"%d" % meta.size, write_spot(item.spot)
+    call = _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts)
+    return call._replace(fills=[(item.meta.payload, item.payload) for item in items])
 
 
 def claim(
@@ -219,12 +231,8 @@ def claim(
     *,
     least_s: float = 0.0,
     suspect: bool = False,
-    memory: str = "",
 ) -> Call:
-    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
-
-    Payloads that are in this shared *memory* stay where they are.
-    """
+    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left."""
     args = {
         "me": me,
         "token": token,
@@ -232,7 +240,6 @@ def claim(
         "limits_ms": [_ms(limit) for limit in limits_s],
         "least_ms": _ms(least_s),
         "suspect": suspect,
-        "memory": memory,
     }
     return _CLAIM.call(_keys(model), args)
 
@@ -247,13 +254,12 @@ def read_claim(reply: list[Any]) -> Claimed:
             entry.decode(),
             _METAS.decode(meta),
             meta,
-            payload,
             read_spot(spot),
             left / 1000,
             wait / 1000,
             history.decode(),
         )
-        for entry, meta, payload, spot, left, wait, history in entries
+        for entry, meta, spot, left, wait, history in entries
     ]
     return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained))
 

@@ -210,7 +210,6 @@ class Feeder:
             limits,
             least_s=replica.latency.least_s(now_s),
             suspect=suspect,
-            memory=replica.memory,
         )
         claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:
@@ -233,13 +232,13 @@ class Feeder:
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, *, suspect: bool) -> None:
         self._running.update(item.id for item in items)
         replica.alone = suspect
-        batch = Batch(self.model, replica, items, claimed_at_s, self._payload)
+        batch = Batch(self.model, replica, items, claimed_at_s, self._payloads)
         self._spawn(self._see_through(batch, replica, replica.begin(len(items))), self._batches)
 
-    async def _payload(self, item: broker.Item) -> bytes | None:
-        """Return an item's payload; None where the item has its answer."""
-        found = await self._redis.call("XRANGE", broker.key(self.model, "requests"), item.id, item.id)
-        return found[0][1][3] if found else None
+    async def _payloads(self, items: Sequence[broker.Item]) -> list[bytes | None]:
+        """Return the payloads of items; None for one that has its answer."""
+        found: list[bytes | None] = await self._redis.call("MGET", *(item.meta.payload for item in items))
+        return found
 
     async def _see_through(self, batch: Batch, replica: Replica, number: int) -> None:
         settled = False

@@ -21,7 +21,10 @@ from redis.exceptions import RedisError
 
 from services.queue.connections import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
 
+Command = tuple[Any, ...]
+"""Its words: text, bytes or numbers."""
 _LOOKS_PER_TIMEOUT = 8
+_LARGE_BYTES = 8192
 _REST_S = 0.05
 _ERRORS = {
     "NOSCRIPT": exceptions.NoScriptError,
@@ -62,10 +65,20 @@ class Pipe:
 
     async def call(self, *command: str | bytes | int | float) -> Any:
         """Return the raw reply to a command."""
-        stream = self._stream
-        if stream is None or stream.closed:
-            stream = await self._connected()
-        return await stream.call(command)
+        return await (await self._connection()).call(command)
+
+    async def step(self, commands: Sequence[Command]) -> Any:
+        """Return the raw reply to the first of these commands, all of which are done as one step, or none.
+
+        An error of any of them is raised.
+        """
+        if len(commands) == 1:
+            return await self.call(*commands[0])
+        replies = await (await self._connection()).transaction(commands)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise _error(str(reply))
+        return replies[0]
 
     async def close(self) -> None:
         """Close the connection; calls on their way fail."""
@@ -73,6 +86,10 @@ class Pipe:
             self._connecting.cancel()
         if self._stream:
             self._stream.fail(exceptions.ConnectionError("closed"))
+
+    async def _connection(self) -> _Stream:
+        stream = self._stream
+        return await self._connected() if stream is None or stream.closed else stream
 
     async def _connected(self) -> _Stream:
         """Return a connection that all who wait for one share."""
@@ -143,6 +160,14 @@ class Pipe:
         return greetings
 
 
+class _Sent(NamedTuple):
+    """A command without its reply yet; of a transaction all have one *reply*, which the *last* brings, or any error."""
+
+    reply: asyncio.Future[Any]
+    late_s: float
+    last: bool = True
+
+
 class _Stream(asyncio.Protocol):
     """One connection: the calls that wait for their reply, in order."""
 
@@ -150,21 +175,29 @@ class _Stream(asyncio.Protocol):
         self.closed = False
         self._loop, self._call_timeout_s = loop, call_timeout_s
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._waiting: deque[_Sent] = deque()
         self._look: asyncio.TimerHandle | None = None
         self._told: Callable[[bytes, bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
 
-    def call(self, command: tuple[Any, ...]) -> asyncio.Future[Any]:
+    def call(self, command: Command) -> asyncio.Future[Any]:
         """Send a command; return what will hold its reply."""
+        return self._send([command])
+
+    def transaction(self, commands: Sequence[Command]) -> asyncio.Future[Any]:
+        """Send commands to be done in one step; return what will hold the list of their replies."""
+        return self._send([("MULTI",), *commands, ("EXEC",)])
+
+    def _send(self, commands: Sequence[Command]) -> asyncio.Future[Any]:
         reply = self._loop.create_future()
         if self.closed:
             reply.set_exception(exceptions.ConnectionError("the connection was lost"))
             return reply
-        self._waiting.append((reply, self._loop.time() + self._call_timeout_s))
-        self._transport.write(hiredis.pack_command(command))
+        late_s, last = self._loop.time() + self._call_timeout_s, len(commands) - 1
+        self._waiting.extend(_Sent(reply, late_s, last=place == last) for place in range(len(commands)))
+        self._transport.writelines([piece for command in commands for piece in _packed(command)])
         if self._look is None:
             self._look_later()
         return reply
@@ -194,20 +227,20 @@ class _Stream(asyncio.Protocol):
         if self._look:
             self._look.cancel()
         while self._waiting:
-            reply, _ = self._waiting.popleft()
-            if not reply.done():
-                reply.set_exception(error)
+            sent = self._waiting.popleft()
+            if not sent.reply.done():
+                sent.reply.set_exception(error)
 
     def _take(self, found: Any) -> None:
         if self._told and isinstance(found, list) and found[0] == b"message":
             self._told(found[1], found[2])
             return
-        reply, _ = self._waiting.popleft()
-        if reply.done():  # its caller is gone
+        reply, _, last = self._waiting.popleft()
+        if reply.done():  # its caller is gone, or an error ended it
             return
         if isinstance(found, hiredis.ReplyError):
             reply.set_exception(_error(str(found)))
-        else:
+        elif last:
             reply.set_result(found)
 
     def _look_later(self) -> None:
@@ -216,10 +249,31 @@ class _Stream(asyncio.Protocol):
     def _look_for_late(self) -> None:
         """Give up where the oldest call waits too long; one timer for all calls."""
         self._look = None
-        if self._waiting and self._loop.time() > self._waiting[0][1]:
+        if self._waiting and self._loop.time() > self._waiting[0].late_s:
             self.fail(exceptions.TimeoutError(f"no answer within {self._call_timeout_s:g} s"))
         elif self._waiting:
             self._look_later()
+
+
+def _packed(command: Command) -> list[bytes | memoryview]:
+    """Return a command as the protocol has it, in pieces, since large words are not copied.
+
+    hiredis copies each twice, into memory that it gets from the system and gives back: 1.6 ms for 1 MB.
+    """
+    if not any(isinstance(word, bytes | memoryview) and len(word) >= _LARGE_BYTES for word in command):
+        return [hiredis.pack_command(command)]
+    pieces: list[bytes | memoryview] = []
+    small = b"*%d\r\n" % len(command)
+    for word in command:
+        data = word if isinstance(word, bytes | memoryview) else str(word).encode()
+        small += b"$%d\r\n" % len(data)
+        if len(data) < _LARGE_BYTES:
+            small += data
+        else:
+            pieces += small, data
+            small = b""
+        small += b"\r\n"
+    return [*pieces, small]
 
 
 def _error(text: str) -> RedisError:

@@ -283,22 +283,25 @@ def _items(
         size=0,
         idem=_idem(call.client_id, call.idempotency_key),
     )
-    return [
-        Offered(replace(about, index=place, size=len(payload)), bytes(payload), spot)
-        for place, (payload, spot) in enumerate(zip_longest(payloads, spots))
-    ]
+    items = []
+    for place, (payload, spot) in enumerate(zip_longest(payloads, spots)):
+        key = broker.payload_key(call.model_key, to, request, place)
+        meta = replace(about, index=place, size=len(payload), payload=key)
+        items.append(Offered(meta, payload, spot))
+    return items
 
 
 def _idem(client_id: str, idempotency_key: str) -> str:
     return broker.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else ""
 
 
-def _digest(*parts: str | bytes) -> str:
+def _digest(*parts: str | Payload) -> str:
     """Return a hash of parts that no other parts have."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "big") + data)
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
     return digest.hexdigest()
 
 

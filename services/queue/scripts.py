@@ -18,7 +18,7 @@ import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
-from services.queue.pipe import Pipe
+from services.queue.pipe import Command, Pipe
 
 _FOLDER = Path(__file__).parent / "lua"
 
@@ -34,12 +34,31 @@ end})"""
 
 
 class Call(NamedTuple):
-    """One call of a script, ready to be sent: what ``run`` and ``run_async`` take."""
+    """One call of a script, ready to be sent: what ``run`` and ``run_async`` take.
+
+    *fills* are keys and the bytes that are stored there in the same step, each if the script has made its key. So
+    payloads do not pass through Lua, which would copy and hash them, and Redis would do nothing else meanwhile.
+    """
 
     text: str
     sha: str
     keys: Sequence[str]
     args: Sequence[bytes]
+    fills: Sequence[tuple[str, bytes | memoryview]] = ()
+
+    @property
+    def by_sha(self) -> Sequence[Command]:
+        """The commands, of which the first is the script's, for a server that knows it."""
+        return self._commands("EVALSHA", self.sha)
+
+    @property
+    def by_text(self) -> Sequence[Command]:
+        """The same for a server that does not."""
+        return self._commands("EVAL", self.text)
+
+    def _commands(self, verb: str, script: str) -> Sequence[Command]:
+        fills = [("SET", key, payload, "XX") for key, payload in self.fills]
+        return [(verb, script, len(self.keys), *self.keys, *self.args), *fills]
 
 
 class Script:
@@ -80,14 +99,22 @@ def _lua_table(of: Mapping[str, str]) -> str:
 def run(client: redis.Redis, call: Call) -> Any:
     """Run a call and return its raw reply; the server is sent the script's text only when it does not know it."""
     try:
-        return client.evalsha(call.sha, len(call.keys), *call.keys, *call.args)
+        return _run(client, call.by_sha)
     except NoScriptError:
-        return client.eval(call.text, len(call.keys), *call.keys, *call.args)
+        return _run(client, call.by_text)
+
+
+def _run(client: redis.Redis, commands: Sequence[Command]) -> Any:
+    step: Any = client.pipeline(transaction=len(commands) > 1)
+    with step:
+        for command in commands:
+            step.execute_command(*command)
+        return step.execute()[0]
 
 
 async def run_async(pipe: Pipe, call: Call) -> Any:
     """Return the same for asyncio."""
     try:
-        return await pipe.call("EVALSHA", call.sha, len(call.keys), *call.keys, *call.args)
+        return await pipe.step(call.by_sha)
     except NoScriptError:
-        return await pipe.call("EVAL", call.text, len(call.keys), *call.keys, *call.args)
+        return await pipe.step(call.by_text)

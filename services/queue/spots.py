@@ -1,4 +1,4 @@
-"""Where an item's payload is besides in Redis, in one line: the memory first, which claim.lua looks at."""
+"""Where an item's payload is besides in Redis, in one line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms limits_ms suspect memory
+-- A: me token most least_ms limits_ms suspect
 --   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
 --   suspect: take one item that a server failed with before, alone, and nothing else.
---   memory: the shared memory that the server can read ('': none); a payload that is there stays here.
--- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, payload, spot, left_ms, wait_ms, history}, ...}.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, spot, left_ms, wait_ms, history}, ...}.
 
 if not is_owner() then return {'fenced'} end
 
@@ -85,26 +84,20 @@ local function advance(order)
   if waiting[order] == 0 then redis.call('DEL', flows) else redis.call('ZREMRANGEBYSCORE', flows, '-inf', v) end
 end
 
--- The items that were picked, as they go to the dispatcher: a payload that is in memory which its server can read stays
--- here. (XCLAIM leaves out what is in the stream no more.)
-local function contents()
-  local found = {}
-  if #picked == 0 then return found end
-  picked[#picked + 1], picked[#picked + 2] = 'FORCE', 'JUSTID'
-  local ids = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked))
-  if #ids == 0 then return found end
+-- The items that were picked, as they go to the dispatcher. (XCLAIM leaves out what is in the stream no more.)
+local function claimed()
+  if #picked == 0 then return {} end
+  picked[#picked + 1] = 'FORCE'
+  local entries, ids = redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(picked)), {}
+  if #entries == 0 then return {} end
+  for i, entry in ipairs(entries) do ids[i] = entry[1] end
   local histories = redis.call('HMGET', K.history, unpack(ids))
-  local spots = A.memory ~= '' and redis.call('HMGET', K.spots, unpack(ids)) or {}
-  for i, id in ipairs(ids) do
-    local spot, meta = string.match(spots[i] or '', '^([^\n]*)\n(.*)$')
-    local payload = ''
-    if not spot or string.match(spot, '^%S+') ~= A.memory then
-      local fields = redis.call('XRANGE', K.requests, id, id)[1][2]
-      spot, meta, payload = '', fields[2], fields[4]
-    end
-    found[i] = {id, meta, payload, spot, left[id], NOW - accepted_ms(id), histories[i] or ''}
+  local items = {}
+  for i, entry in ipairs(entries) do
+    local id, fields = entry[1], entry[2]
+    items[i] = {id, fields[2], fields[4], left[id], NOW - accepted_ms(id), histories[i] or ''}
   end
-  return found
+  return items
 end
 
 if A.suspect then
@@ -127,4 +120,4 @@ end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
 local next_ms = soonest and math.max(0, soonest - NOW) or -1
-return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, unpack(contents())}
+return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, unpack(claimed())}

@@ -2,12 +2,14 @@
 -- A: priority client weight left_ms by_ms to request version max_ahead max_items max_bytes bytes idem print window_ms
 --   quota, and of a job (to is its key then): job about keep_ms.
 -- The deadline is by_ms, by our clock as its sender knows it (0: not yet), and at the latest left_ms from now.
--- ARGV[2..]: the meta of each item in turn, its payload, and in which shared memory that is as well ('': in none).
+-- ARGV[2..]: of each item in turn its meta, the key of its payload, how large that is, and in which shared memory it is
+-- as well ('': in none). A payload does not come in here, where each copy of it costs: its key is made, empty, and the
+-- same transaction then stores it, if its key is there.
 -- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key,
 -- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'}; {'late'};
 -- {'over quota', limit, wait_ms, left}; {'same job', job, left} where the same was submitted under the key before.
 
-local count = (#ARGV - 1) / 3
+local count = (#ARGV - 1) / 4
 local deadline = NOW + A.left_ms
 if A.by_ms > 0 then deadline = math.min(deadline, A.by_ms) end
 local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
@@ -64,7 +66,7 @@ end
 
 local reply, waits, frames = {'accepted'}, false, {}
 for index = 0, count - 1 do
-  local meta, payload, spot = ARGV[2 + 3 * index], ARGV[3 + 3 * index], ARGV[4 + 3 * index]
+  local meta, payload, size, spot = unpack(ARGV, 2 + 4 * index, 5 + 4 * index)
   local stored = known['answer:' .. index]
   if stored then
     if A.job then redis.call('HSET', A.to, 'item:' .. index, '') end
@@ -76,11 +78,11 @@ for index = 0, count - 1 do
     if A.job then redis.call('HSET', A.to, 'item:' .. index, known['running:' .. index]) end
     reply[index + 2] = ''
   else
-    local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'payload', payload)
-    if spot ~= '' then redis.call('HSET', K.spots, id, spot .. '\n' .. meta) end
+    local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'spot', spot)
+    redis.call('SET', payload, '')
     redis.call('ZADD', K['order_' .. A.priority], start, id)
     redis.call('ZADD', K.deadlines, deadline, id)
-    redis.call('HINCRBY', K.state, 'bytes', #payload)
+    redis.call('HINCRBY', K.state, 'bytes', size)
     if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'running:' .. index, id) end
     if A.job then redis.call('HSET', A.to, 'item:' .. index, id) end
     start = start + 1 / weight

@@ -7,13 +7,13 @@
 local items, failed = {}, {}
 for i, result in ipairs(A.results) do
   items[i] = {id = result.id, meta = ARGV[2 * i], result = result, body = ARGV[2 * i + 1]}
-  failed[i] = result.failed and redis.call('XRANGE', K.requests, result.id, result.id)[1]
+  failed[i] = result.failed and redis.call('GET', cjson.decode(items[i].meta).payload)
 end
 local statuses = answer(items)
 for i, item in ipairs(items) do
   if failed[i] and statuses[i] ~= 0 then
     redis.call('XADD', K.quarantine, 'MAXLEN', A.quarantine_length, '*',
-               'meta', item.meta, 'payload', failed[i][2][4], 'history', item.result.failed)
+               'meta', item.meta, 'payload', failed[i], 'history', item.result.failed)
   end
 end
 return statuses

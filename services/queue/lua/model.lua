@@ -65,10 +65,11 @@ local function usage_line(meta, result)
     result.wait_s, result.service_s, result.batch_size, result.attempts, meta.index})
 end
 
--- Forget items that have left the stream, wherever they were, and their *bytes*.
-local function forget(ids, bytes)
+-- Forget items that have left the stream, wherever they were, and their payloads, *bytes* in all.
+local function forget(ids, payloads, bytes)
+  redis.call('UNLINK', unpack(payloads))
   redis.call('XACK', K.requests, GROUP, unpack(ids))
-  for _, hash in ipairs({'history', 'spots'}) do redis.call('HDEL', K[hash], unpack(ids)) end
+  redis.call('HDEL', K.history, unpack(ids))
   for _, order in ipairs({'deadlines', 'order_first', 'order_interactive', 'order_batch', 'retries'}) do
     redis.call('ZREM', K[order], unpack(ids))
   end
@@ -84,7 +85,7 @@ local function answer(items)
   local ids, statuses = {}, {}
   for i, item in ipairs(items) do ids[i], statuses[i] = item.id, 0 end
   local deadlines = redis.call('ZMSCORE', K.deadlines, unpack(ids))
-  local gone, bytes, frames, usage = {}, 0, {}, {}
+  local gone, payloads, bytes, frames, usage = {}, {}, 0, {}, {}
   for i, item in ipairs(items) do
     if redis.call('XDEL', K.requests, item.id) == 1 then
       local meta, result, body = cjson.decode(item.meta), item.result, item.body
@@ -93,12 +94,13 @@ local function answer(items)
       end
       push(frames, meta.to, meta.request, meta.index, result, body)
       if meta.idem ~= '' then push_to_others(frames, meta, result, body) end
-      gone[#gone + 1], usage[#usage + 1], statuses[i] = item.id, usage_line(meta, result), result.status
+      statuses[i] = result.status
+      gone[#gone + 1], payloads[#payloads + 1], usage[#usage + 1] = item.id, meta.payload, usage_line(meta, result)
       bytes = bytes + meta.size
     end
   end
   if #gone > 0 then
-    forget(gone, bytes)
+    forget(gone, payloads, bytes)
     send(frames)
     redis.call('RPUSH', K.usage_open, unpack(usage))
   end

@@ -5,5 +5,5 @@ if not is_owner() then return {'fenced'} end
 if redis.call('XLEN', K.requests) > 0 then return {'busy'} end
 
 redis.call('HDEL', K.plans, A.model)
-redis.call('DEL', K.requests, K.spots, K.state, K.flows_interactive, K.flows_batch)
+redis.call('DEL', K.requests, K.state, K.flows_interactive, K.flows_batch)
 return {'retired'}

@@ -71,6 +71,47 @@ def test_an_error_is_the_error_of_its_call_alone(redis_url: str) -> None:
     assert isinstance(error, RedisError)
 
 
+@pytest.mark.parametrize("size", [0, 8191, 8192, 2**20])
+def test_bytes_of_any_size_arrive_whole_however_they_are_held(redis_url: str, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+
+    async def work(pipe: Pipe) -> list[Any]:
+        held = data, memoryview(bytearray(b"-" + data + b"-"))[1:-1]
+        return list(await asyncio.gather(*(pipe.call("ECHO", word) for word in held)))
+
+    assert on_pipe(redis_url, work) == [data, data]
+
+
+def test_steps_and_calls_that_are_on_their_way_together_get_their_own_replies(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> list[Any]:
+        sent = []
+        for number in range(100):
+            sent += pipe.call("ECHO", f"{number}"), pipe.step([("ECHO", f"step {number}"), ("PING",)])
+        return list(await asyncio.gather(*sent))
+
+    assert on_pipe(redis_url, work) == [
+        reply for number in range(100) for reply in (b"%d" % number, b"step %d" % number)
+    ]
+
+
+def test_of_a_step_with_an_unknown_command_nothing_is_done(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> tuple[Any, Any]:
+        with pytest.raises(RedisError, match="unknown command"):
+            await pipe.step([("SET", "test:step", "1"), ("NO-SUCH-COMMAND",), ("SET", "test:step", "2")])
+        return await pipe.call("GET", "test:step"), await pipe.call("ECHO", "after")
+
+    assert on_pipe(redis_url, work) == (None, b"after")
+
+
+def test_an_error_of_any_part_of_a_step_is_raised(redis_url: str) -> None:
+    async def work(pipe: Pipe) -> Any:
+        with pytest.raises(RedisError, match="WRONGTYPE"):
+            await pipe.step([("SET", "test:step", "1"), ("LPUSH", "test:step", "2")])
+        return await pipe.call("ECHO", "after")
+
+    assert on_pipe(redis_url, work) == b"after"
+
+
 def test_a_script_that_the_server_does_not_know_any_more_is_sent_again(redis_url: str) -> None:
     script = Script("beat", {"dispatchers": "dispatchers", "plans": "plans"})
 

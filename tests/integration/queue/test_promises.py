@@ -361,7 +361,7 @@ def test_one_who_joins_gets_its_share_of_the_models(
     redis_url: str, registry: FakeRegistry, start_dispatcher: StartDispatcher, client: QueueClient
 ) -> None:
     server = FakeModelServer(HashServicer())
-    keys = [f"acme-m{number}-1" for number in range(8)]
+    keys = [f"acme-m{number}-1" for number in range(32)]  # all of them stay where they are once in 2**32
     registry.lease(*(lease(key, server.address, model_key=key) for key in keys))
     connection = redis.Redis.from_url(redis_url)
 

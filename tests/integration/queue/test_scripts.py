@@ -32,6 +32,12 @@ def _own(connection: redis.Redis, me: str = "me", token: str = "t1") -> None:
 
 
 def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: Any) -> str:
+    reply = _offer(connection, number, left_s, **how)
+    assert reply[0] == b"accepted", reply
+    return str(reply[1].decode())
+
+
+def _offer(connection: redis.Redis, number: int, left_s: float = 60.0, **how: Any) -> list[Any]:
     meta = Meta(
         request_id=f"r{number}",
         client=how.get("client", "c"),
@@ -42,6 +48,7 @@ def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: 
         request=number,
         index=0,
         size=7,
+        payload=broker.payload_key(MODEL, broker.replies_key("gateway"), number, 0),
     )
     args = {
         "priority": meta.priority,
@@ -55,14 +62,13 @@ def _enqueue(connection: redis.Redis, number: int, left_s: float = 60.0, **how: 
         "window_ms": 1000,
         "version": how.get("version", "v"),
         "max_ahead": 1000,
-        "max_items": 1000,
+        "max_items": how.get("max_items", 1000),
         "max_bytes": 10**6,
         "left_ms": round(left_s * 1000),
         "by_ms": 0,
     }
-    reply = run(connection, broker.enqueue(MODEL, args, [Offered(meta, b"payload")]))
-    assert reply[0] == b"accepted", reply
-    return str(reply[1].decode())
+    reply: list[Any] = run(connection, broker.enqueue(MODEL, args, [Offered(meta, b"payload")]))
+    return reply
 
 
 def _claim(connection: redis.Redis, most: int = 8, me: str = "me", token: str = "t1", **how: Any) -> broker.Claimed:
@@ -98,6 +104,27 @@ def test_a_claim_takes_what_the_policy_chooses(
     assert [item.id for item in claimed.items] == [ids[place] for place in taken]
     assert claimed.late == len(hopeless)
     assert [number for number, _, answer in _replies(connection) if answer.status == 504] == hopeless
+
+
+def test_a_payload_is_there_as_long_as_its_item(connection: redis.Redis) -> None:
+    connection.script_flush()
+    _enqueue(connection, 1)
+    [item] = _claim(connection).items
+
+    assert connection.get(item.meta.payload) == b"payload"
+    assert _finish(connection, item) == 200
+    assert not connection.exists(item.meta.payload)
+
+
+def test_nothing_is_stored_of_what_is_refused(connection: redis.Redis) -> None:
+    _enqueue(connection, 1)
+    before = set(connection.scan_iter())
+
+    assert _offer(connection, 2, max_items=1)[:2] == [b"refused", b"count"]
+    assert _offer(connection, 3, version="old")[0] == b"replan"
+    assert _offer(connection, 4, left_s=-1.0)[0] == b"late"
+
+    assert set(connection.scan_iter()) == before
 
 
 def test_only_the_owner_with_its_token_claims(connection: redis.Redis) -> None:

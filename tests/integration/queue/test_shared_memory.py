@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -61,8 +62,8 @@ def bodies(answers: list[Answer]) -> list[bytes]:
 def spots(url: str) -> list[Spot]:
     """Return where payloads are besides in Redis, as Redis knows it, in the order of their coming."""
     with redis.Redis.from_url(url) as connection:
-        known = connection.hgetall(f"servoir:queue:{MODEL}:spots")
-    found = [read_spot(line.partition(b"\n")[0]) for _, line in sorted(known.items())]
+        entries: list[Any] = connection.xrange(f"servoir:queue:{MODEL}:requests")
+    found = [read_spot(fields[b"spot"]) for _, fields in entries]
     return [spot for spot in found if spot]
 
 
