@@ -68,9 +68,9 @@ class Pipe:
         return await (await self._connection()).call(command)
 
     async def step(self, commands: Sequence[Command]) -> Any:
-        """Return the raw reply to the first of these commands, all of which are done as one step, or none.
+        """Return the raw reply to the first of these commands, which are done as one step, with nothing in between.
 
-        An error of any of them is raised.
+        An error of any of them is raised. Nothing is done where one is refused at once (unknown, no memory left).
         """
         if len(commands) == 1:
             return await self.call(*commands[0])
