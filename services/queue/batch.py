@@ -92,11 +92,11 @@ class Batch:
 
     async def _response(self, timeout_s: float) -> pb.PredictResponse:
         try:
-            return await self.replica.client.predict(self._request(await self._fetch()), timeout_s)
+            return await self.replica.client.predict(await self._request(), timeout_s)
         except NotFound as error:
             log.info("payload_not_in_memory", model=self.model, replica=self.replica.instance_id, reason=error.detail)
             self.replica.cannot_read()
-        return await self.replica.client.predict(self._request(await self._fetch()), timeout_s)
+        return await self.replica.client.predict(await self._request(), timeout_s)
 
     async def _fetch(self) -> Mapping[str, bytes]:
         """Return, by item, the payloads that the server cannot read in memory; empty where the item has its answer."""
@@ -116,7 +116,8 @@ class Batch:
                 self._late(item)
         return in_time
 
-    def _request(self, fetched: Mapping[str, bytes]) -> pb.PredictRequest:
+    async def _request(self) -> pb.PredictRequest:
+        fetched = await self._fetch()
         return pb.PredictRequest(
             model_key=self.model,
             instance_id=self.replica.instance_id,

@@ -219,8 +219,8 @@ def enqueue(model: str, args: dict[str, Any], items: Sequence[Offered]) -> Call:
     for item in items:
         meta = item.meta
         parts += encode_meta(meta), meta.payload.encode(), b"%d" % meta.size, write_spot(item.spot)
-    call = _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts)
-    return call._replace(fills=[(item.meta.payload, item.payload) for item in items])
+    fills = [(item.meta.payload, item.payload) for item in items]
+    return _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts, fills=fills)
 
 
 def claim(

@@ -88,11 +88,9 @@ class Pipe:
             self._stream.fail(exceptions.ConnectionError("closed"))
 
     async def _connection(self) -> _Stream:
-        stream = self._stream
-        return await self._connected() if stream is None or stream.closed else stream
-
-    async def _connected(self) -> _Stream:
-        """Return a connection that all who wait for one share."""
+        """Return the connection that all share, those too who wait for one."""
+        if self._stream and not self._stream.closed:
+            return self._stream
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._has_connected)

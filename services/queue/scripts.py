@@ -33,6 +33,9 @@ local K = setmetatable({}, {__index = function(keys, name)
 end})"""
 
 
+Fill = tuple[str, bytes | memoryview]
+
+
 class Call(NamedTuple):
     """One call of a script, ready to be sent: what ``run`` and ``run_async`` take.
 
@@ -44,7 +47,7 @@ class Call(NamedTuple):
     sha: str
     keys: Sequence[str]
     args: Sequence[bytes]
-    fills: Sequence[tuple[str, bytes | memoryview]] = ()
+    fills: Sequence[Fill] = ()
 
     @property
     def by_sha(self) -> Sequence[Command]:
@@ -87,9 +90,9 @@ class Script:
         )
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    def call(self, keys: Sequence[str], args: Mapping[str, Any], *payloads: bytes) -> Call:
+    def call(self, keys: Sequence[str], args: Mapping[str, Any], *parts: bytes, fills: Sequence[Fill] = ()) -> Call:
         """Return the call with *keys* (what those of all begin with, and of the model), named arguments and bytes."""
-        return Call(self._text, self._sha, keys, [msgspec.json.encode(args), *payloads])
+        return Call(self._text, self._sha, keys, [msgspec.json.encode(args), *parts], fills)
 
 
 def _lua_table(of: Mapping[str, str]) -> str:

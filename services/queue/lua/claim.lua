@@ -36,13 +36,13 @@ local function take(order, most)
   local key, taken, full = K['order_' .. order], 0, false
   while taken < most and waiting[order] > 0 and not full do
     local heads = redis.call('ZRANGE', key, 0, most - taken - 1, 'WITHSCORES')
-    local ids, hopeless, passed = {}, {}, 0
+    local ids, passed = {}, 0
     for i = 1, #heads, 2 do ids[#ids + 1] = heads[i] end
     local deadlines = redis.call('ZMSCORE', K.deadlines, unpack(ids))
     for i, id in ipairs(ids) do
       local time_left = tonumber(deadlines[i] or 0) - NOW
       if is_hopeless(time_left, waiting[order] - passed - 1) then
-        hopeless[#hopeless + 1] = id
+        if answer_late(id) then late = late + 1 end
       elseif is_too_long(time_left) then
         full = true
         break
@@ -54,9 +54,6 @@ local function take(order, most)
     end
     if passed > 0 then redis.call('ZREM', key, unpack(ids, 1, passed)) end
     waiting[order] = waiting[order] - passed
-    for _, id in ipairs(hopeless) do
-      if answer_late(id) then late = late + 1 end
-    end
   end
   return taken
 end
