@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from redis.exceptions import RedisError
 
 from chassis import logs
+from chassis.background import Background
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, lease_memory, metrics
@@ -45,7 +46,7 @@ class Dispatcher:
         )
         self._feeders: dict[str, Feeder] = {}
         self._handing_over: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._hand_overs = Background()
         self._leases: list[pb.Lease] | None = None
         self._beat_now = asyncio.Event()
         self._beat_in_s = settings.dispatcher_beat_s
@@ -79,7 +80,7 @@ class Dispatcher:
         self._leaving = True
         await _end(loops[2:])
         staying = self._feeders.keys() - self._handing_over
-        await asyncio.gather(*(self._stop(model) for model in staying), *self._tasks)
+        await asyncio.gather(*(self._stop(model) for model in staying), self._hand_overs.finish())
         await _end(loops)
         try:
             await run_async(self._redis, broker.beat(self.id, 0))
@@ -132,9 +133,7 @@ class Dispatcher:
         retired = {model for model, feeder in self._feeders.items() if feeder.retired}
         for model in (self._feeders.keys() - wanted | retired) - self._handing_over:
             self._handing_over.add(model)
-            task = asyncio.create_task(self._stop(model))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._hand_overs.start(self._stop(model))
         for model in wanted - self._feeders.keys():
             feeder = Feeder(model, self.id, self._redis, self._settings)
             self._feeders[model] = feeder

@@ -10,12 +10,12 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
 from chassis import logs
+from chassis.background import Background
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
@@ -23,8 +23,10 @@ from services.queue.batching import limits_s
 from services.queue.pipe import Pipe
 from services.queue.plan import Plan
 from services.queue.replica import Replica
+from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
+from services.queue.suspects import Suspects
 
 log = logs.logger()
 _TRIES_TO_SETTLE = 30
@@ -42,11 +44,10 @@ class Feeder:
         self.model, self.me = model, me
         self.token = ""
         self._redis, self._settings = pipe, settings
-        self._replicas: dict[str, Replica] = {}
-        self._leases_known = False
+        self._replicas = Replicas(model, opened=self.wake)
+        self._suspects = Suspects(due=self.wake)
         self._running: set[str] = set()
-        self._batches: set[asyncio.Task[None]] = set()
-        self._others: set[asyncio.Task[None]] = set()
+        self._batches = Background()
         self._woken = asyncio.Event()
         self._wakes = 0
         self._drained = False
@@ -54,8 +55,6 @@ class Feeder:
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
-        self._suspects = 0
-        self._suspect_at_s = 0.0
         self._published: Plan | None = None
         self._refused: dict[str, int] | None = None
         self._served_s = time.monotonic()
@@ -82,17 +81,7 @@ class Feeder:
 
     def follow(self, leases: Sequence[pb.Lease]) -> None:
         """Take in which model servers are alive now."""
-        self._leases_known = True
-        for lease in leases:
-            if lease.instance_id in self._replicas:
-                self._replicas[lease.instance_id].update(lease)
-            else:
-                self._replicas[lease.instance_id] = Replica(lease)
-                log.info("replica_found", model=self.model, replica=lease.instance_id, address=lease.address)
-        for gone in self._replicas.keys() - {lease.instance_id for lease in leases}:
-            log.info("replica_gone", model=self.model, replica=gone)
-            self._spawn(self._close_when_idle(self._replicas.pop(gone)), self._others)
-        self.wake()
+        self._replicas.follow(leases)
 
     def start(self) -> None:
         """Begin to feed, as soon as no other dispatcher does."""
@@ -109,16 +98,13 @@ class Feeder:
             async with asyncio.timeout(grace_s):
                 if self._life:
                     await self._life
-                await asyncio.gather(*self._batches, return_exceptions=True)
+                await self._batches.finish()
         except TimeoutError:
             log.warning("batches_left", model=self.model, items=len(self._running))
         # A token that was lost with Redis may still stand there under our name, and would keep all others off.
         if self.token or (not self.retired and await self._acquire()):
             await run_async(self._redis, broker.release(self.model, self.me, self.token))
-        for task in self._others:
-            task.cancel()
-        for replica in self._replicas.values():
-            await replica.client.close()
+        await self._replicas.close()
 
     # -- its life ----------------------------------------------------------------------------------
 
@@ -151,7 +137,7 @@ class Feeder:
             return False
         self.token, self._published, self._refused = token, None, None
         self._drained = False
-        self._suspects, self._suspect_at_s = 1, 0.0
+        self._suspects.expect(1, 0.0)
         metrics.REDELIVERIES.labels(self.model).inc(reply[1])
         log.info("model_owned", model=self.model, taken_over=reply[1])
         await self.publish_plan()
@@ -173,30 +159,21 @@ class Feeder:
 
         A suspect goes to a server that has nothing else. Where one waits for that, the emptiest gets nothing new.
         """
-        now_s = time.monotonic()
-        replicas = list(self._replicas.values())
-        if self._suspects and self._suspect_at_s <= now_s:
-            loads = [replica.load for replica in replicas]
-            idle = routing.choose_idle(loads)
-            if idle is not None:
-                return replicas[idle], True
-            kept = routing.choose_to_empty(loads)
-            replicas = [replica for place, replica in enumerate(replicas) if place != kept]
-        return self._open_replica(replicas, now_s), False
+        due = self._suspects.due
+        if due and (idle := self._replicas.idle()):
+            return idle, True
+        turn = self._replicas.first_free(sparing=due)
+        if turn is None:
+            return None, False
+        if turn.in_s > 0:
+            self._come_back(turn.in_s)
+            return None, False
+        return turn.replica, False
 
-    def _open_replica(self, replicas: list[Replica], now_s: float) -> Replica | None:
-        """Return the replica that is free first, if it is to get a batch now; else come back when it is."""
-        loads = [replica.load for replica in replicas]
-        place = routing.choose(loads, now_s)
-        if place is None:
-            return None
-        opens_in_s = routing.opens_in_s(loads[place], now_s)
-        if opens_in_s == 0:
-            return replicas[place]
+    def _come_back(self, in_s: float) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(opens_in_s, self._freed)
-        return None
+        self._timer = asyncio.get_running_loop().call_later(in_s, self._freed)
 
     async def _claim(self, replica: Replica, *, suspect: bool) -> bool:
         """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
@@ -217,23 +194,18 @@ class Feeder:
             self.lose()
             return False
         metrics.late(self.model).inc(claimed.late)
-        self._expect_suspects(claimed.suspects, claimed.next_suspect_s)
+        self._suspects.expect(claimed.suspects, claimed.next_suspect_s)
         if not suspect:
             self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
         if claimed.items:
             self._send(replica, claimed.items, now_s, suspect=suspect)
         return bool(claimed.items) or suspect
 
-    def _expect_suspects(self, suspects: int, next_s: float) -> None:
-        self._suspects, self._suspect_at_s = suspects, time.monotonic() + max(0.0, next_s)
-        if suspects and next_s > 0:
-            asyncio.get_running_loop().call_later(next_s + 0.001, self.wake)
-
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, *, suspect: bool) -> None:
         self._running.update(item.id for item in items)
         replica.alone = suspect
         batch = Batch(self.model, replica, items, claimed_at_s, self._payloads)
-        self._spawn(self._see_through(batch, replica, replica.begin(len(items))), self._batches)
+        self._batches.start(self._see_through(batch, replica, replica.begin(len(items))))
 
     async def _payloads(self, items: Sequence[broker.Item]) -> list[bytes | None]:
         """Return the payloads of items; None for one that has its answer."""
@@ -250,7 +222,7 @@ class Feeder:
                 replica.alone = False
                 self._freed()
             if replica.breaker.open:
-                self._spawn(self._probe(replica), self._others)
+                self._replicas.probe(replica)
             settled = await self._settle(batch)
             batch.tell()
         finally:
@@ -283,18 +255,8 @@ class Feeder:
             return False
         suspects = [delay_s for _, delay_s, history in back if history]
         if suspects:
-            known_s = self._suspect_at_s - time.monotonic() if self._suspects else float("inf")
-            self._expect_suspects(self._suspects + len(suspects), min(known_s, *suspects))
+            self._suspects.add(suspects)
         return True
-
-    async def _probe(self, replica: Replica) -> None:
-        """Ask a replica that is left out whether it lives, less and less often, until it does or its lease ends."""
-        while replica.breaker.open and replica.instance_id in self._replicas and not replica.probing:
-            replica.probing = True
-            await asyncio.sleep(max(0.0, replica.breaker.probe_at_s - time.monotonic()))
-            await replica.probe()
-            replica.probing = False
-        self.wake()
 
     # -- once a second -----------------------------------------------------------------------------
 
@@ -311,11 +273,9 @@ class Feeder:
         if self._refused is not None:
             metrics.count_refusals(self.model, self._refused, refused)
         self._refused = refused
-        usable = sum(replica.usable for replica in self._replicas.values())
-        metrics.REPLICAS.labels(self.model, "live").set(len(self._replicas))
-        metrics.REPLICAS.labels(self.model, "usable").set(usable)
+        self._replicas.show()
         await self.publish_plan()
-        if self._replicas or not self._leases_known:
+        if self._replicas or not self._replicas.known:
             self._served_s = time.monotonic()
         elif time.monotonic() - self._served_s > self._settings.queue_retire_s:
             await self._retire()
@@ -329,7 +289,7 @@ class Feeder:
 
     async def publish_plan(self) -> None:
         """Publish the plan where it differs from the one in force by more than noise."""
-        if not self.token or not self._leases_known:
+        if not self.token or not self._replicas.known:
             return
         plan = self._plan()
         if self._published is not None and plan.is_close_to(self._published):
@@ -338,9 +298,7 @@ class Feeder:
         self._published = plan
 
     def _plan(self) -> Plan:
-        live = [replica for replica in self._replicas.values() if not replica.draining]
-        # One that is left out may be back before its lease ends: without any other, reckon with it.
-        counted = [replica for replica in live if replica.usable] or live
+        counted = self._replicas.counted()
         self._plan_number += 1
         now_s = time.monotonic()
         return Plan(
@@ -350,17 +308,3 @@ class Feeder:
             max_items=self._settings.queue_max_items,
             max_bytes=self._settings.queue_max_bytes,
         )
-
-    # -- tasks -------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    @staticmethod
-    async def _close_when_idle(replica: Replica) -> None:
-        while not replica.idle:
-            await asyncio.sleep(0.1)
-        await replica.client.close()

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
+from chassis.background import Background
 from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError, TooBusy, Unavailable
 from chassis.shared_memory import Region, Spot
 from services.queue import admission, broker
@@ -54,7 +55,7 @@ class AsyncQueueClient:
         self._replies = Replies(redis_url)
         self._plans: dict[str, Plan] = {}
         self._refusals = Refusals()
-        self._counts: set[asyncio.Task[None]] = set()
+        self._counts = Background()
         self._max_waiting, self._region = max_waiting, region
         self._window_s = idempotency_window_s
 
@@ -201,9 +202,7 @@ class AsyncQueueClient:
 
         def tell() -> None:
             if repeated := self._refusals.forget(who):
-                task = asyncio.ensure_future(self._count(who, repeated))
-                self._counts.add(task)
-                task.add_done_callback(self._counts.discard)
+                self._counts.start(self._count(who, repeated))
 
         self._refusals.note(who, Refusal(plan.version, ahead, allowed, time.monotonic() + held_s))
         asyncio.get_running_loop().call_later(held_s, tell)
