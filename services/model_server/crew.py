@@ -18,13 +18,16 @@ class Crew:
     """
 
     def __init__(self, threads: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._helpers = threads - 1
+        self.threads = threads
         self._clock = clock
         self._item_s = 0.001
-        self._pool = ThreadPoolExecutor(max(1, self._helpers), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="decode")
 
-    def each(self, work: Callable[[int], None], count: int) -> None:
-        """Call *work* with 0 … *count* - 1, and return when all are done; *work* must not raise."""
+    def each(self, work: Callable[[int], None], count: int, *, busy: int = 0) -> None:
+        """Call *work* with 0 … *count* - 1, and return when all are done; *work* must not raise.
+
+        *busy* cores have other things to do: a helper there would only be one thread more for them.
+        """
         turn = itertools.count()
 
         def help_out() -> None:
@@ -34,7 +37,8 @@ class Crew:
                 self._item_s += _FORGET * (self._clock() - began - self._item_s)
 
         worth = self._item_s * (count - 1) > _WORTH_WAKING_S
-        helpers = [self._pool.submit(help_out) for _ in range(min(self._helpers, count - 1) if worth else 0)]
+        free = self.threads - 1 - busy
+        helpers = [self._pool.submit(help_out) for _ in range(min(free, count - 1) if worth else 0)]
         help_out()
         for helper in helpers:
             if not helper.cancel():

@@ -23,8 +23,6 @@ from services.model_server.warmup import RunBatch, batch_runner
 
 log = logs.logger()
 DEFAULT_BATCH_SIZE = 8
-_AHEAD = 2
-"""Batches that may lie decoded beside those that run; more would only fill the memory."""
 
 
 class Opened(NamedTuple):
@@ -75,16 +73,8 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
         engine = open_engine(model.modelinfo.framework_type, model.files, options)
         allocator.give_back()
     adapter = adapter_of(model, engine.inputs)
+    execution_cores = 0 if engine.device_bytes() else setting.threads
     pipeline = Pipeline(
-        engine,
-        adapter,
-        Crew(cores()),
-        concurrency=setting.concurrency,
-        ahead=0 if _fills_cores(engine, setting) else _AHEAD,
+        engine, adapter, Crew(cores()), concurrency=setting.concurrency, execution_cores=execution_cores
     )
     return Opened(engine, adapter, pipeline, batch_runner(pipeline, adapter, engine))
-
-
-def _fills_cores(engine: Engine, setting: Setting) -> bool:
-    """Say whether executions keep every core busy: to decode beside them would only push them off their caches."""
-    return engine.device_bytes() == 0 and setting.threads * setting.concurrency >= cores()

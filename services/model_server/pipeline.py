@@ -1,8 +1,8 @@
 """A batch's way through the server: decode beside other batches, wait for a free execution, infer, postprocess.
 
-Decoding happens in the caller's thread and its crew. Where executions leave cores free (an accelerator runs them), the
-next batches are decoded while this one runs. What is wrong with an item becomes that item's error; its neighbours are
-answered.
+Decoding happens in the caller's thread, and in its crew as far as executions leave cores free: all of them where an
+accelerator runs the model. There the next batches are decoded while this one runs. What is wrong with an item becomes
+that item's error; its neighbours are answered.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from services.model_server.adapters.adapter import Adapter, Prepared
 from services.model_server.batches import Group, Tensors, join, part
 from services.model_server.crew import Crew
 from services.model_server.engines.engine import Engine
+from services.model_server.room import Room
 
 log = logs.logger()
 Clock = Callable[[], float]
 Outputs = TypeVar("Outputs")
+_AHEAD = 2
+"""Batches that may lie decoded beside those that run; more would only fill the memory."""
 
 
 class Work(NamedTuple):
@@ -71,10 +74,11 @@ class Ran(NamedTuple, Generic[Outputs]):
 
 
 class Pipeline:
-    """Runs batches, *concurrency* at a time inside the engine, and decodes *ahead* more meanwhile. Thread-safe.
+    """Runs batches, *concurrency* at a time inside the engine; each keeps *execution_cores* busy there. Thread-safe.
 
-    A batch holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine
-    takes). A MemoryError goes on to the caller: it is about the process, not about an item.
+    Batches are decoded ahead, unless executions fill the cores: that would only push them off their caches. A batch
+    holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine takes). A
+    MemoryError goes on to the caller: it is about the process, not about an item.
     """
 
     def __init__(
@@ -84,11 +88,13 @@ class Pipeline:
         crew: Crew,
         *,
         concurrency: int,
-        ahead: int = 2,
+        execution_cores: int = 0,
         clock: Clock = time.perf_counter,
     ) -> None:
         self._engine, self._adapter, self._crew, self._clock = engine, adapter, crew, clock
-        self._room = threading.Semaphore(concurrency + ahead)
+        self._execution_cores = execution_cores
+        ahead = 0 if concurrency * execution_cores >= crew.threads else _AHEAD
+        self._room = Room(concurrency + ahead)
         self._slots = threading.Semaphore(concurrency)
         self.execution_size = 0
         self._only_input = engine.inputs[0].name if len(engine.inputs) == 1 else None
@@ -102,9 +108,9 @@ class Pipeline:
         """Return what came of each item, in order; nothing is run once *wanted* says that nobody waits any more."""
         batch = _Batch(works, [Done() for _ in works], {}, wanted)
         asked = self._clock()
-        with self._room:
+        with self._room.place() as others:
             waited_s = self._clock() - asked
-            self._decode(batch)
+            self._decode(batch, busy_cores=others * self._execution_cores)
             self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
         return batch.done
 
@@ -127,7 +133,7 @@ class Pipeline:
 
     # -- decode ------------------------------------------------------------------------------------
 
-    def _decode(self, batch: _Batch) -> None:
+    def _decode(self, batch: _Batch, busy_cores: int) -> None:
         """Prepare the items that can be; the others' errors go into ``done``."""
         prepared: dict[int, Prepared] = {}
 
@@ -144,7 +150,7 @@ class Pipeline:
                 done.answer = ServoirError("internal error while decoding this input")
             done.decode_s = self._clock() - began
 
-        self._crew.each(decode, len(batch.works))
+        self._crew.each(decode, len(batch.works), busy=busy_cores)
         batch.prepared.update(sorted(prepared.items()))
 
     def _prepared(self, work: Work, now: float) -> Prepared:

@@ -21,7 +21,7 @@ HANDOVER_S = 0.004
 HANDOVER_SHARE = 0.09
 """How much of a batch's own time that may be. Longer batches gain little more, and everyone waits for their end."""
 
-_VERSION = 10
+_VERSION = 11
 
 
 class Setting(msgspec.Struct, frozen=True):

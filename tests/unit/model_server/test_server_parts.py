@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from services.model_server.machine import LowPriority
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import open_model_folder, verify
 from services.model_server.replica import Replica
+from services.model_server.room import Room
 from services.model_server.settings import ModelServerSettings
 from tests.model_folders import echo_folder, model_folder
+from tests.parts import wait_until
 
 
 def test_a_crew_does_every_piece_of_work_once() -> None:
@@ -51,6 +54,44 @@ def test_a_crew_of_which_all_are_busy_does_not_keep_the_caller_waiting() -> None
     assert seen == [0, 1, 2]
     go.set()
     busy.join()
+
+
+def test_a_crew_wakes_no_helper_for_cores_that_are_busy() -> None:
+    crew, threads, pair = Crew(3), set[str](), threading.Barrier(2)
+
+    def alone(_: int) -> None:
+        time.sleep(0.002)  # long enough for a helper to be worth it
+        threads.add(threading.current_thread().name)
+
+    def in_pairs(_: int) -> None:
+        pair.wait(20)
+        threads.add(threading.current_thread().name)
+
+    crew.each(alone, 8, busy=2)
+    assert threads == {threading.current_thread().name}
+
+    crew.each(in_pairs, 8, busy=1)
+    assert len(threads) == 2
+
+
+def test_a_room_lets_so_many_in_and_tells_each_how_many_are_there() -> None:
+    room, go, told = Room(2), threading.Event(), list[int]()
+
+    def visit() -> None:
+        with room.place() as others:
+            told.append(others)
+            go.wait(20)
+
+    visitors = [threading.Thread(target=visit) for _ in range(3)]
+    for visitor in visitors:
+        visitor.start()
+    wait_until(lambda: len(told) == 2)
+    assert sorted(told) == [0, 1]
+
+    go.set()
+    for visitor in visitors:
+        visitor.join()
+    assert len(told) == 3
 
 
 def test_a_folder_without_its_yaml_or_with_two_is_refused(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
 from chassis.errors import ServoirError
+from services.model_server.adapters.adapter import Prepared
 from services.model_server.crew import Crew
 from services.model_server.pipeline import Done, Pipeline, Work
 from tests.fakes_engines import NumberAdapter, NumberEngine
@@ -166,6 +168,39 @@ def test_no_more_executions_run_side_by_side_than_agreed_while_others_are_decode
 
     assert engine.batch_sizes == [1] * 5
     assert engine.most_side_by_side == 2
+
+
+def test_a_batch_beside_executions_that_keep_all_other_cores_busy_is_decoded_by_its_own_thread() -> None:
+    go, decoders, pair = threading.Event(), list[str](), threading.Barrier(2)
+
+    def held(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        go.wait(20)
+        return {"double": 2 * tensors["number"]}
+
+    class Watched(NumberAdapter):
+        def prepare(self, payload: bytes, task: str) -> Prepared:
+            if threading.current_thread().name == "second":
+                time.sleep(0.002)  # long enough for a helper to be worth it
+            else:
+                pair.wait(20)
+            decoders.append(threading.current_thread().name)
+            return super().prepare(payload, task)
+
+    engine = NumberEngine(held)
+    shared = Pipeline(engine, Watched(), Crew(2), concurrency=2, execution_cores=1)
+    works = [Work(b"1", "bbox", math.inf)] * 6
+    shared_by = [threading.Thread(target=shared.run, args=(works,), name=name) for name in ("first", "second")]
+    shared_by[0].start()
+    wait_until(lambda: len(engine.batch_sizes) == 1)
+    assert len(set(decoders)) == 2
+
+    decoders.clear()
+    shared_by[1].start()
+    wait_until(lambda: len(engine.batch_sizes) == 2)
+    assert set(decoders) == {"second"}
+    go.set()
+    for thread in shared_by:
+        thread.join()
 
 
 def test_the_time_of_an_execution_is_that_of_all_who_shared_it() -> None:
