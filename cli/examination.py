@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from chassis import interpreter
+from chassis import huge_pages, interpreter
 from chassis.settings import ENVIRONMENT, PRODUCTION, BadSettings, environment, parse_bytes
 from cli import leftovers, own_redis, ports
 from cli.errors import Stop
@@ -36,6 +36,7 @@ def examine(suite: Suite) -> Iterator[Finding]:
         _ports,
         _disk,
         _memory,
+        _huge_pages,
         _open_files,
         _store,
         _health,
@@ -158,6 +159,13 @@ def _memory(suite: Suite) -> Iterator[Finding]:
     advice = "" if fits else "Lower memory_cap or replicas in servoir.yaml, or the system will end processes."
     found = f"{readable_bytes(whole)}; model servers may take {readable_bytes(caps)}"
     yield Finding("memory", "ok" if fits else "warning", found, advice)
+
+
+def _huge_pages(_: Suite) -> Iterator[Finding]:
+    granted = huge_pages.granted()
+    found = "given to model servers" if granted else "not given to programs"
+    advice = f"Models run up to a tenth faster with them, where the system has them: `echo madvise > {huge_pages.SYSTEM}`."
+    yield Finding("huge pages", "ok" if granted else "warning", found, "" if granted else advice)
 
 
 def _open_files(_: Suite) -> Iterator[Finding]:

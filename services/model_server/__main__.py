@@ -6,10 +6,11 @@ import faulthandler
 import os
 import sys
 
-from chassis import logs
+from chassis import huge_pages, logs
 from services.model_server.machine import LowPriority
 
 if __name__ == "__main__":
+    huge_pages.ask()
     faulthandler.enable()
     with LowPriority():  # imports are most of a start's work, and others may be busy on this machine
         from services.model_server.command import main

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chassis import logs
+from chassis import huge_pages, logs
 from chassis.cores import cores
 from chassis.settings import load
 from services.model_server.batches import join, part
@@ -149,4 +149,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    huge_pages.ask()
     sys.exit(main(sys.argv[1:]))

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis import huge_pages
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc_client import error_of
 from chassis.rpc_server import ERROR_NAME
@@ -63,6 +64,14 @@ def test_a_batch_is_answered_item_by_item_in_order(echo: Serving) -> None:
     assert [outcome.id for outcome in response.outcomes] == ["0", "1", "2"]
     assert [json.loads(outcome.prediction)["bytes"] for outcome in response.outcomes] == [1, 2, 3]
     assert response.timings.total_s >= response.timings.infer_s
+
+
+@pytest.mark.skipif(not huge_pages.granted(), reason="Linux gives no huge pages here")
+def test_its_memory_is_in_huge_pages(echo: Serving) -> None:
+    maps = Path(f"/proc/{echo.server.process.pid}/smaps").read_text()
+    heap = maps.partition("[heap]")[2].partition("VmFlags:")[2].partition("\n")[0]
+
+    assert "hg" in heap.split()
 
 
 def test_what_is_wrong_with_one_item_is_said_in_its_outcome(echo: Serving) -> None:
