@@ -1,7 +1,7 @@
-"""Huge pages for what a process allocates: 2 MB in place of 4 KB, so that the processor finds its way in memory sooner.
+"""Huge pages for what a process allocates: 2 MB in place of 4 KB, so that the processor finds its way sooner.
 
-Linux gives them to those who ask (``madvise``, what distributions set), or to all, or to none. glibc, from 2.35 on, asks
-for a whole process when a variable says so at its start; older ones, and other C libraries, do not know the variable.
+Linux gives them to those who ask (``madvise``, what distributions set), or to all, or to none. glibc, from 2.35 on,
+asks for a whole process when a variable says so at its start; older ones, and other C libraries, do not know it.
 """
 
 from __future__ import annotations

@@ -164,7 +164,9 @@ def _memory(suite: Suite) -> Iterator[Finding]:
 def _huge_pages(_: Suite) -> Iterator[Finding]:
     granted = huge_pages.granted()
     found = "given to model servers" if granted else "not given to programs"
-    advice = f"Models run up to a tenth faster with them, where the system has them: `echo madvise > {huge_pages.SYSTEM}`."
+    advice = (
+        f"Models run up to a tenth faster with them, where the system has them: `echo madvise > {huge_pages.SYSTEM}`."
+    )
     yield Finding("huge pages", "ok" if granted else "warning", found, "" if granted else advice)
 
 

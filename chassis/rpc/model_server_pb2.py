@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63hassis/rpc/model_server.proto\x12\nservoir.v1\"e\n\x0ePredictRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x1f\n\x05items\x18\x02 \x03(\x0b\x32\x10.servoir.v1.Item\x12\x13\n\x0binstance_id\x18\x05 \x01(\tJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05\"\x88\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x13\n\x0btime_left_s\x18\x05 \x01(\x01\x12\x0c\n\x04\x62y_s\x18\x06 \x01(\x01\x12\x1e\n\x04spot\x18\x07 \x01(\x0b\x32\x10.servoir.v1.Spot\"D\n\x04Spot\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x0e\n\x06number\x18\x04 \x01(\x06\"o\n\x0fPredictResponse\x12%\n\x08outcomes\x18\x01 \x03(\x0b\x32\x13.servoir.v1.Outcome\x12$\n\x07timings\x18\x02 \x01(\x0b\x32\x13.servoir.v1.Timings\x12\x0f\n\x07\x63lock_s\x18\x03 \x01(\x01\"\x83\x01\n\x07Outcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\nprediction\x18\x02 \x01(\x0cH\x00\x12&\n\x07problem\x18\x03 \x01(\x0b\x32\x13.servoir.v1.ProblemH\x00\x12$\n\x07timings\x18\x04 \x01(\x0b\x32\x13.servoir.v1.TimingsB\x08\n\x06result\"8\n\x07Problem\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"d\n\x07Timings\x12\x10\n\x08\x64\x65\x63ode_s\x18\x01 \x01(\x01\x12\x0e\n\x06wait_s\x18\x02 \x01(\x01\x12\x0f\n\x07infer_s\x18\x03 \x01(\x01\x12\x15\n\rpostprocess_s\x18\x04 \x01(\x01\x12\x0f\n\x07total_s\x18\x05 \x01(\x01\"\x0e\n\x0c\x44rainRequest\"%\n\rDrainResponse\x12\x14\n\x0c\x62\x61tches_left\x18\x01 \x01(\x05\"\x11\n\x0f\x44\x65scribeRequest\"\xd5\x01\n\x0b\x44\x65scription\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\r\n\x05tasks\x18\x04 \x03(\t\x12&\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.servoir.v1.Capacity\x12\x16\n\x0eresident_bytes\x18\x06 \x01(\x04\x12\x14\n\x0c\x64\x65vice_bytes\x18\x07 \x01(\x04\x12\x18\n\x10memory_cap_bytes\x18\x08 \x01(\x04\x12\x0f\n\x07\x63lock_s\x18\t \x01(\x01\"\x80\x01\n\x08\x43\x61pacity\x12\x16\n\x0emax_batch_size\x18\x01 \x01(\r\x12\x17\n\x0f\x62\x65st_batch_size\x18\x02 \x01(\r\x12\x13\n\x0b\x63oncurrency\x18\x03 \x01(\r\x12.\n\rservice_times\x18\x04 \x03(\x0b\x32\x17.servoir.v1.ServiceTime\"2\n\x0bServiceTime\x12\x12\n\nbatch_size\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x32\xd1\x01\n\x0bModelServer\x12\x42\n\x07Predict\x12\x1a.servoir.v1.PredictRequest\x1a\x1b.servoir.v1.PredictResponse\x12<\n\x05\x44rain\x12\x18.servoir.v1.DrainRequest\x1a\x19.servoir.v1.DrainResponse\x12@\n\x08\x44\x65scribe\x12\x1b.servoir.v1.DescribeRequest\x1a\x17.servoir.v1.Descriptionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63hassis/rpc/model_server.proto\x12\nservoir.v1\"v\n\x0ePredictRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x1f\n\x05items\x18\x02 \x03(\x0b\x32\x10.servoir.v1.Item\x12\x0f\n\x07\x61t_once\x18\x06 \x01(\x08\x12\x13\n\x0binstance_id\x18\x05 \x01(\tJ\x04\x08\x03\x10\x04J\x04\x08\x04\x10\x05\"\x88\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x13\n\x0btime_left_s\x18\x05 \x01(\x01\x12\x0c\n\x04\x62y_s\x18\x06 \x01(\x01\x12\x1e\n\x04spot\x18\x07 \x01(\x0b\x32\x10.servoir.v1.Spot\"D\n\x04Spot\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x0e\n\x06number\x18\x04 \x01(\x06\"o\n\x0fPredictResponse\x12%\n\x08outcomes\x18\x01 \x03(\x0b\x32\x13.servoir.v1.Outcome\x12$\n\x07timings\x18\x02 \x01(\x0b\x32\x13.servoir.v1.Timings\x12\x0f\n\x07\x63lock_s\x18\x03 \x01(\x01\"\x83\x01\n\x07Outcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\nprediction\x18\x02 \x01(\x0cH\x00\x12&\n\x07problem\x18\x03 \x01(\x0b\x32\x13.servoir.v1.ProblemH\x00\x12$\n\x07timings\x18\x04 \x01(\x0b\x32\x13.servoir.v1.TimingsB\x08\n\x06result\"8\n\x07Problem\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"d\n\x07Timings\x12\x10\n\x08\x64\x65\x63ode_s\x18\x01 \x01(\x01\x12\x0e\n\x06wait_s\x18\x02 \x01(\x01\x12\x0f\n\x07infer_s\x18\x03 \x01(\x01\x12\x15\n\rpostprocess_s\x18\x04 \x01(\x01\x12\x0f\n\x07total_s\x18\x05 \x01(\x01\"\x0e\n\x0c\x44rainRequest\"%\n\rDrainResponse\x12\x14\n\x0c\x62\x61tches_left\x18\x01 \x01(\x05\"\x11\n\x0f\x44\x65scribeRequest\"\xd5\x01\n\x0b\x44\x65scription\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\r\n\x05tasks\x18\x04 \x03(\t\x12&\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.servoir.v1.Capacity\x12\x16\n\x0eresident_bytes\x18\x06 \x01(\x04\x12\x14\n\x0c\x64\x65vice_bytes\x18\x07 \x01(\x04\x12\x18\n\x10memory_cap_bytes\x18\x08 \x01(\x04\x12\x0f\n\x07\x63lock_s\x18\t \x01(\x01\"\x80\x01\n\x08\x43\x61pacity\x12\x16\n\x0emax_batch_size\x18\x01 \x01(\r\x12\x17\n\x0f\x62\x65st_batch_size\x18\x02 \x01(\r\x12\x13\n\x0b\x63oncurrency\x18\x03 \x01(\r\x12.\n\rservice_times\x18\x04 \x03(\x0b\x32\x17.servoir.v1.ServiceTime\"2\n\x0bServiceTime\x12\x12\n\nbatch_size\x18\x01 \x01(\r\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x32\xd1\x01\n\x0bModelServer\x12\x42\n\x07Predict\x12\x1a.servoir.v1.PredictRequest\x1a\x1b.servoir.v1.PredictResponse\x12<\n\x05\x44rain\x12\x18.servoir.v1.DrainRequest\x1a\x19.servoir.v1.DrainResponse\x12@\n\x08\x44\x65scribe\x12\x1b.servoir.v1.DescribeRequest\x1a\x17.servoir.v1.Descriptionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,31 +32,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chassis.rpc.model_server_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREDICTREQUEST']._serialized_start=46
-  _globals['_PREDICTREQUEST']._serialized_end=147
-  _globals['_ITEM']._serialized_start=150
-  _globals['_ITEM']._serialized_end=286
-  _globals['_SPOT']._serialized_start=288
-  _globals['_SPOT']._serialized_end=356
-  _globals['_PREDICTRESPONSE']._serialized_start=358
-  _globals['_PREDICTRESPONSE']._serialized_end=469
-  _globals['_OUTCOME']._serialized_start=472
-  _globals['_OUTCOME']._serialized_end=603
-  _globals['_PROBLEM']._serialized_start=605
-  _globals['_PROBLEM']._serialized_end=661
-  _globals['_TIMINGS']._serialized_start=663
-  _globals['_TIMINGS']._serialized_end=763
-  _globals['_DRAINREQUEST']._serialized_start=765
-  _globals['_DRAINREQUEST']._serialized_end=779
-  _globals['_DRAINRESPONSE']._serialized_start=781
-  _globals['_DRAINRESPONSE']._serialized_end=818
-  _globals['_DESCRIBEREQUEST']._serialized_start=820
-  _globals['_DESCRIBEREQUEST']._serialized_end=837
-  _globals['_DESCRIPTION']._serialized_start=840
-  _globals['_DESCRIPTION']._serialized_end=1053
-  _globals['_CAPACITY']._serialized_start=1056
-  _globals['_CAPACITY']._serialized_end=1184
-  _globals['_SERVICETIME']._serialized_start=1186
-  _globals['_SERVICETIME']._serialized_end=1236
-  _globals['_MODELSERVER']._serialized_start=1239
-  _globals['_MODELSERVER']._serialized_end=1448
+  _globals['_PREDICTREQUEST']._serialized_end=164
+  _globals['_ITEM']._serialized_start=167
+  _globals['_ITEM']._serialized_end=303
+  _globals['_SPOT']._serialized_start=305
+  _globals['_SPOT']._serialized_end=373
+  _globals['_PREDICTRESPONSE']._serialized_start=375
+  _globals['_PREDICTRESPONSE']._serialized_end=486
+  _globals['_OUTCOME']._serialized_start=489
+  _globals['_OUTCOME']._serialized_end=620
+  _globals['_PROBLEM']._serialized_start=622
+  _globals['_PROBLEM']._serialized_end=678
+  _globals['_TIMINGS']._serialized_start=680
+  _globals['_TIMINGS']._serialized_end=780
+  _globals['_DRAINREQUEST']._serialized_start=782
+  _globals['_DRAINREQUEST']._serialized_end=796
+  _globals['_DRAINRESPONSE']._serialized_start=798
+  _globals['_DRAINRESPONSE']._serialized_end=835
+  _globals['_DESCRIBEREQUEST']._serialized_start=837
+  _globals['_DESCRIBEREQUEST']._serialized_end=854
+  _globals['_DESCRIPTION']._serialized_start=857
+  _globals['_DESCRIPTION']._serialized_end=1070
+  _globals['_CAPACITY']._serialized_start=1073
+  _globals['_CAPACITY']._serialized_end=1201
+  _globals['_SERVICETIME']._serialized_start=1203
+  _globals['_SERVICETIME']._serialized_end=1253
+  _globals['_MODELSERVER']._serialized_start=1256
+  _globals['_MODELSERVER']._serialized_end=1465
 # @@protoc_insertion_point(module_scope)

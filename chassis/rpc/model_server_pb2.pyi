@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model_key", "items", "instance_id")
+    __slots__ = ("model_key", "items", "at_once", "instance_id")
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    AT_ONCE_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     model_key: str
     items: _containers.RepeatedCompositeFieldContainer[Item]
+    at_once: bool
     instance_id: str
-    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., instance_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, model_key: _Optional[str] = ..., items: _Optional[_Iterable[_Union[Item, _Mapping]]] = ..., at_once: bool = ..., instance_id: _Optional[str] = ...) -> None: ...
 
 class Item(_message.Message):
     __slots__ = ("id", "request_id", "task", "payload", "time_left_s", "by_s", "spot")

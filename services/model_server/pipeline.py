@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -56,12 +57,15 @@ class Done:
 
 
 class _Batch(NamedTuple):
-    """A batch on its way: what is asked, what came of it so far, what is decoded by place, and whether it is wanted."""
+    """A batch on its way: what is asked, what came of it so far, what is decoded by place, whether it is wanted, and
+    what it waits for before it is run.
+    """
 
     works: Sequence[Work]
     done: list[Done]
     prepared: dict[int, Prepared]
     wanted: Callable[[], bool]
+    slots: AbstractContextManager[object]
 
 
 class Ran(NamedTuple, Generic[Outputs]):
@@ -77,8 +81,9 @@ class Pipeline:
     """Runs batches, *concurrency* at a time inside the engine; each keeps *execution_cores* busy there. Thread-safe.
 
     Batches are decoded ahead, unless executions fill the cores: that would only push them off their caches. A batch
-    holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine takes). A
-    MemoryError goes on to the caller: it is about the process, not about an item.
+    holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine takes). One
+    batch may be run at once beside those, which it makes slower instead of waiting for them. A MemoryError goes on to
+    the caller: it is about the process, not about an item.
     """
 
     def __init__(
@@ -94,7 +99,7 @@ class Pipeline:
         self._engine, self._adapter, self._crew, self._clock = engine, adapter, crew, clock
         self._execution_cores = execution_cores
         ahead = 0 if concurrency * execution_cores >= crew.threads else _AHEAD
-        self._room = Room(concurrency + ahead)
+        self._room, self._guests = Room(concurrency + ahead), Room(1)
         self._slots = threading.Semaphore(concurrency)
         self.execution_size = 0
         self._only_input = engine.inputs[0].name if len(engine.inputs) == 1 else None
@@ -104,11 +109,17 @@ class Pipeline:
         """What ``Work.deadline`` is told in."""
         return self._clock
 
-    def run(self, works: Sequence[Work], *, wanted: Callable[[], bool] = lambda: True) -> list[Done]:
-        """Return what came of each item, in order; nothing is run once *wanted* says that nobody waits any more."""
-        batch = _Batch(works, [Done() for _ in works], {}, wanted)
+    def run(
+        self, works: Sequence[Work], *, wanted: Callable[[], bool] = lambda: True, at_once: bool = False
+    ) -> list[Done]:
+        """Return what came of each item, in order; nothing is run once *wanted* says that nobody waits any more.
+
+        *at_once*: not behind the batches that are here, only behind another such one.
+        """
+        room, slots = (self._guests, nullcontext()) if at_once else (self._room, self._slots)
+        batch = _Batch(works, [Done() for _ in works], {}, wanted, slots)
         asked = self._clock()
-        with self._room.place() as others:
+        with room.place() as others:
             waited_s = self._clock() - asked
             self._decode(batch, busy_cores=others * self._execution_cores)
             self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
@@ -171,7 +182,7 @@ class Pipeline:
         if not groups:
             return
         ran, arrived = list[Ran[dict[int, Tensors | ServoirError]]](), self._clock() - waited_s
-        with self._slots:
+        with batch.slots:
             for group in groups:
                 began = self._clock()
                 results = self._inferred(group, _on_time(group, batch, began))

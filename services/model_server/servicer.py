@@ -38,7 +38,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
                 _work(item, self._payload(item), arrived, item.by_s if request.instance_id else 0.0)
                 for item in request.items
             ]
-            done = loaded.pipeline.run(works, wanted=context.is_active)
+            done = loaded.pipeline.run(works, wanted=context.is_active, at_once=request.at_once)
             response = _response(request.items, done, arrived, loaded.pipeline.clock())
         count_batch(done)
         self._tell(request.items, done, response.timings, ahead_s)

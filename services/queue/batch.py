@@ -31,17 +31,26 @@ PayloadsOf = Callable[[Sequence[Item]], Awaitable[list[bytes | None]]]
 class Batch:
     """Items that go to *replica* as one call; *payloads* gets from Redis what it cannot read in shared memory.
 
+    *at_once*: to be run beside what runs there, without waiting for it.
+
     After ``run``, ``results`` holds the answers to write (result, meta, body), and ``back`` what is to be tried again
     (id, seconds to wait, history; '' where the item is not to blame).
     """
 
     def __init__(
-        self, model: str, replica: Replica, items: list[Item], claimed_at_s: float, payloads: PayloadsOf
+        self,
+        model: str,
+        replica: Replica,
+        items: list[Item],
+        claimed_at_s: float,
+        payloads: PayloadsOf,
+        *,
+        at_once: bool = False,
     ) -> None:
         self.model, self.replica, self.items = model, replica, items
         self.results: list[tuple[Result, bytes, bytes]] = []
         self.back: list[tuple[str, float, str]] = []
-        self._claimed_at_s, self._payloads = claimed_at_s, payloads
+        self._claimed_at_s, self._payloads, self._at_once = claimed_at_s, payloads, at_once
         self._sent: list[Item] = []
         self._fetched = 0
         self._elapsed_s = self._service_s = 0.0
@@ -121,6 +130,7 @@ class Batch:
         return pb.PredictRequest(
             model_key=self.model,
             instance_id=self.replica.instance_id,
+            at_once=self._at_once,
             items=[
                 pb.Item(
                     id=item.id,
@@ -139,8 +149,10 @@ class Batch:
         timings = response.timings
         self._elapsed_s, self._service_s = elapsed_s, max(0.0, elapsed_s - timings.wait_s)
         self.replica.clock.learn(response.clock_s, time.monotonic())
-        handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
-        self.replica.succeeded(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
+        self.replica.succeeded()
+        if not self._at_once:  # what ran beside a full server says nothing about batches
+            handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
+            self.replica.learn(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
 
     def _sort(self, response: pb.PredictResponse) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}

@@ -17,8 +17,9 @@ M:retries             zset      suspects: ids that a server failed with; score: 
 M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
-                                ``bytes`` (of the payloads), ``hungry`` (1: wake the owner), ``v:<class>`` (virtual
-                                time), ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
+                                ``bytes`` (of the payloads), ``hungry`` (wake the owner at the next item: ``any``, or
+                                one of a ``newcomer``), ``v:<class>`` (virtual time), ``credit`` (of the batch
+                                class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
 ====================  ========  ==========================================================================
 
@@ -53,7 +54,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -108,6 +109,12 @@ _SEAL_USAGE = Script("seal_usage", _OF_ALL)
 _USAGE_SENT = Script("usage_sent", _OF_ALL)
 _ALL = (PREFIX,)
 Payload = bytes | memoryview
+Choice = Literal["next", "suspect", "newcomer"]
+"""What a claim takes: what is next, or one item out of turn.
+
+A suspect is an item that a server failed with before. A newcomer's client has had less than its share of late, while
+others wait who have had theirs.
+"""
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -230,16 +237,21 @@ def claim(
     limits_s: Sequence[float],
     *,
     least_s: float = 0.0,
-    suspect: bool = False,
+    choice: Choice = "next",
+    newcomers: bool = False,
 ) -> Call:
-    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left."""
+    """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
+
+    With *newcomers* the owner is woken when one comes.
+    """
     args = {
         "me": me,
         "token": token,
         "most": len(limits_s),
         "limits_ms": [_ms(limit) for limit in limits_s],
         "least_ms": _ms(least_s),
-        "suspect": suspect,
+        "choice": choice,
+        "newcomers": newcomers,
     }
     return _CLAIM.call(_keys(model), args)
 

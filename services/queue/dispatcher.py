@@ -174,7 +174,7 @@ class Dispatcher:
         if channel == _RELEASED:
             self._beat_now.set()
         elif owned := self._feeders.get(model.decode()):
-            owned.wake()
+            owned.enqueued()
 
     async def _follow_leases(self) -> None:
         async for leases in self._leases_source:

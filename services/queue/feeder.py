@@ -2,6 +2,9 @@
 
 A dispatcher runs one feeder for each model that it owns. Work-conserving: a free server gets at once what is there,
 and nothing waits for a batch to fill up; one more batch waits at each server, so that it never waits for us.
+
+One client's flood does not hold up another's request: a newcomer's item goes to a server that is full as its guest,
+one at a time, and is run at once beside the batches.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
+from services.queue.broker import Choice
 from services.queue.pipe import Pipe
 from services.queue.plan import Plan
 from services.queue.replica import Replica
@@ -52,6 +56,8 @@ class Feeder:
         self._wakes = 0
         self._drained = False
         """Whether nothing waits; who enqueues next wakes us."""
+        self._newcomer = False
+        """Whether a newcomer may wait."""
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
@@ -69,6 +75,11 @@ class Feeder:
         self._wakes += 1
         self._drained = False
         self._woken.set()
+
+    def enqueued(self) -> None:
+        """The first item is there since nothing waited, or one of a newcomer."""
+        self._newcomer = not self._drained
+        self.wake()
 
     def _freed(self) -> None:
         """There may be a server that is free."""
@@ -147,46 +158,48 @@ class Feeder:
         """Claim until nothing is there, or no server is to get more now."""
         self._woken.clear()
         while not self._stopping and self.token and (self._suspects or not self._drained):
-            replica, suspect = self._place()
-            if replica is None or (self._drained and not suspect):
+            replica, choice = self._place()
+            if replica is None or (self._drained and choice != "suspect"):
                 return
             with replica.chosen():
-                if not await self._claim(replica, suspect=suspect):
+                if not await self._claim(replica, choice):
                     return
 
-    def _place(self) -> tuple[Replica | None, bool]:
-        """Return the replica that is to get a batch now, or None, and whether a suspect.
+    def _place(self) -> tuple[Replica | None, Choice]:
+        """Return the replica that is to get something now, or None, and what.
 
-        A suspect goes to a server that has nothing else. Where one waits for that, the emptiest gets nothing new.
+        A suspect goes to a server that has nothing else. Where one waits for that, the emptiest gets nothing new, and
+        none a guest.
         """
         due = self._suspects.due
         if due and (idle := self._replicas.idle()):
-            return idle, True
+            return idle, "suspect"
         turn = self._replicas.first_free(sparing=due)
-        if turn is None:
-            return None, False
-        if turn.in_s > 0:
+        if turn and turn.in_s <= 0:
+            return turn.replica, "next"
+        if turn:
             self._come_back(turn.in_s)
-            return None, False
-        return turn.replica, False
+        return self._replicas.host() if self._newcomer and not due else None, "newcomer"
 
     def _come_back(self, in_s: float) -> None:
         if self._timer:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(in_s, self._freed)
 
-    async def _claim(self, replica: Replica, *, suspect: bool) -> bool:
+    async def _claim(self, replica: Replica, choice: Choice) -> bool:
         """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
         now_s, wakes = time.monotonic(), self._wakes
-        most = 1 if suspect else replica.batch_size
-        limits = limits_s(most, routing.free_in_s(replica.load, now_s), replica.latency.expected_s)
+        self._newcomer = False
+        most = replica.batch_size if choice == "next" else 1
+        starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
         call = broker.claim(
             self.model,
             self.me,
             self.token,
-            limits,
+            limits_s(most, starts_in_s, replica.latency.expected_s),
             least_s=replica.latency.least_s(now_s),
-            suspect=suspect,
+            choice=choice,
+            newcomers=self._replicas.host() is not None,
         )
         claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:
@@ -195,17 +208,23 @@ class Feeder:
             return False
         metrics.late(self.model).inc(claimed.late)
         self._suspects.expect(claimed.suspects, claimed.next_suspect_s)
-        if not suspect:
+        if choice == "newcomer" and claimed.items:
+            self._newcomer = True  # another may be behind it
+        if choice == "next":
             self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
         if claimed.items:
-            self._send(replica, claimed.items, now_s, suspect=suspect)
-        return bool(claimed.items) or suspect
+            self._send(replica, claimed.items, now_s, choice)
+        return bool(claimed.items) or choice != "next"
 
-    def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, *, suspect: bool) -> None:
+    def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, choice: Choice) -> None:
         self._running.update(item.id for item in items)
-        replica.alone = suspect
-        batch = Batch(self.model, replica, items, claimed_at_s, self._payloads)
-        self._batches.start(self._see_through(batch, replica, replica.begin(len(items))))
+        if is_guest := choice == "newcomer":
+            metrics.NEWCOMERS.labels(self.model).inc()
+        if choice == "suspect":
+            replica.alone = True
+        batch = Batch(self.model, replica, items, claimed_at_s, self._payloads, at_once=is_guest)
+        number = replica.receive() if is_guest else replica.begin(len(items))
+        self._batches.start(self._see_through(batch, replica, number))
 
     async def _payloads(self, items: Sequence[broker.Item]) -> list[bytes | None]:
         """Return the payloads of items; None for one that has its answer."""

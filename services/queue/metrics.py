@@ -31,6 +31,9 @@ LATE = Counter("servoir_queue_late_total", "Items answered 504 without having ru
 PAYLOADS = Counter(
     "servoir_queue_payloads_total", "Payloads given to model servers: left in shared memory, or sent", [*_MODEL, "way"]
 )
+NEWCOMERS = Counter(
+    "servoir_queue_newcomers_total", "Items of clients with little to ask, run beside others' full servers", _MODEL
+)
 GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three servers", _MODEL)
 
 answers, waits, batches, services, late = each(ANSWERS), each(WAIT), each(BATCH), each(SERVICE), each(LATE)

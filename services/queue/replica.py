@@ -39,6 +39,7 @@ class Replica:
         """Whether someone asks it already whether it is back."""
         self._around_s = self._handover_s = self._next_s = 0.0
         self._ends_s: dict[int, float] = {}
+        self._guest: int | None = None
         self._chosen = 0
         self._numbers = itertools.count()
         self._send_until_s = 0.0
@@ -61,7 +62,8 @@ class Replica:
     def load(self) -> Load:
         """What routing needs to know."""
         usable = self.usable and not self.alone
-        return Load(self.concurrency, list(self._ends_s.values()), usable, self._lead_s(), self._next_s)
+        ends_s, guest = list(self._ends_s.values()), self._guest is not None
+        return Load(self.concurrency, ends_s, usable, self._lead_s(), self._next_s, guest)
 
     @property
     def memory(self) -> str:
@@ -82,7 +84,7 @@ class Replica:
     @property
     def idle(self) -> bool:
         """Whether nothing is at it, or about to be."""
-        return not self._ends_s and not self._chosen
+        return not self._ends_s and self._guest is None and not self._chosen
 
     @contextmanager
     def chosen(self) -> Iterator[None]:
@@ -105,9 +107,17 @@ class Replica:
         self._next_s = now_s + self._handover_s
         return number
 
+    def receive(self) -> int:
+        """Note that a newcomer's item goes there as a guest, beside the batches; return a number as ``begin``."""
+        self._guest = next(self._numbers)
+        return self._guest
+
     def end(self, number: int) -> None:
         """Note that a batch is back, however it went."""
-        del self._ends_s[number]
+        if number == self._guest:
+            self._guest = None
+        else:
+            del self._ends_s[number]
 
     def _lead_s(self) -> float:
         """Return how long before it gets free it should get its next batch: to travel and be decoded, and to spare."""
@@ -117,12 +127,15 @@ class Replica:
         """Return after how long without an answer the server counts as stalled."""
         return max(_FIRST_STALL_S, _STALL_FACTOR * self.latency.expected_s(size))
 
-    def succeeded(self, size: int, service_s: float, *, infer_s: float, handover_s: float) -> None:
-        """Note that a batch was answered; *infer_s* of *service_s* were inside the engine, *handover_s* on the way."""
+    def succeeded(self) -> None:
+        """Note that it answered."""
+        self.breaker.succeeded()
+
+    def learn(self, size: int, service_s: float, *, infer_s: float, handover_s: float) -> None:
+        """Note how a batch went; *infer_s* of *service_s* were inside the engine, *handover_s* on the way."""
         self._around_s += _SMOOTHING * (max(0.0, service_s - infer_s) - self._around_s)
         self._handover_s += _SMOOTHING * (max(0.0, handover_s) - self._handover_s)
         self.latency.learn(size, service_s, time.monotonic())
-        self.breaker.succeeded()
 
     def failed(self) -> None:
         """Leave it out until a probe succeeds."""

@@ -64,6 +64,12 @@ class Replicas:
         place = routing.choose_idle([replica.load for replica in replicas])
         return None if place is None else replicas[place]
 
+    def host(self) -> Replica | None:
+        """Return one that may get a newcomer's item beside what it does, or None."""
+        replicas = list(self._by_instance.values())
+        place = routing.choose_host([replica.load for replica in replicas])
+        return None if place is None else replicas[place]
+
     def first_free(self, *, sparing: bool) -> Turn | None:
         """Return the one that is free first, or None where none has room.
 

@@ -11,7 +11,7 @@ class Load(NamedTuple):
 
     *lead_s* is the time from a claim until the batch is ready to run at the server; *next_s* the earliest time of its
     next batch, as long as one is there: it costs time to hand one over, the more the busier the machine is, and what
-    comes meanwhile goes along.
+    comes meanwhile goes along. *guest*: a newcomer's item is there, beside the batches.
     """
 
     concurrency: int
@@ -19,6 +19,7 @@ class Load(NamedTuple):
     usable: bool
     lead_s: float = 0.0
     next_s: float = 0.0
+    guest: bool = False
 
 
 def free_in_s(load: Load, now_s: float) -> float:
@@ -50,10 +51,16 @@ def choose(loads: Sequence[Load], now_s: float) -> int | None:
 
 def choose_idle(loads: Sequence[Load]) -> int | None:
     """Return the place of a usable replica that has nothing to do, or None."""
-    return next((place for place, load in enumerate(loads) if load.usable and not load.ends_s), None)
+    return next((place for place, load in enumerate(loads) if load.usable and not load.ends_s and not load.guest), None)
 
 
 def choose_to_empty(loads: Sequence[Load]) -> int | None:
     """Return the place of the usable replica with the least to do: the one to keep free for a suspect."""
     places = [place for place, load in enumerate(loads) if load.usable]
+    return min(places, key=lambda place: len(loads[place].ends_s), default=None)
+
+
+def choose_host(loads: Sequence[Load]) -> int | None:
+    """Return the place of the usable replica with the least to do that has no guest; or None."""
+    places = [place for place, load in enumerate(loads) if load.usable and not load.guest]
     return min(places, key=lambda place: len(loads[place].ends_s), default=None)

@@ -17,5 +17,6 @@ if owner and owner ~= '' and owner ~= A.me then
   if #A.running > 0 then redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(A.running), 'JUSTID') end
   redis.call('XGROUP', 'DELCONSUMER', K.requests, GROUP, owner)
 end
-redis.call('HSET', K.state, 'owner', A.me, 'token', A.token, 'hungry', 0)
+redis.call('HSET', K.state, 'owner', A.me, 'token', A.token)
+redis.call('HDEL', K.state, 'hungry')
 return {'owned', back}

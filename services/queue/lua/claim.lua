@@ -1,7 +1,9 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms limits_ms suspect
+-- A: me token most least_ms limits_ms choice newcomers
 --   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
---   suspect: take one item that a server failed with before, alone, and nothing else.
+--   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a
+--     client that has had less than its share, or nothing: then the owner is woken for the next of those.
+--   newcomers: wake the owner for one of those, too.
 -- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, spot, left_ms, wait_ms, history}, ...}.
 
 if not is_owner() then return {'fenced'} end
@@ -97,12 +99,19 @@ local function claimed()
   return items
 end
 
-if A.suspect then
+if A.choice == 'suspect' then
   local due = redis.call('ZRANGEBYSCORE', K.retries, '-inf', NOW, 'LIMIT', 0, 1)[1]
   if due then
     local deadline = tonumber(redis.call('ZSCORE', K.deadlines, due) or 0)
     redis.call('ZREM', K.retries, due)
     if deadline > NOW then pick(due, deadline - NOW) elseif answer_late(due) then late = late + 1 end
+  end
+elseif A.choice == 'newcomer' then
+  local level = redis.call('HGET', K.state, 'v:interactive') or 0
+  if redis.call('ZCOUNT', K.order_interactive, '-inf', level) > 0 and is_beset(level) then take('interactive', 1) end
+  advance('interactive')
+  if #picked == 0 and redis.call('HGET', K.state, 'hungry') ~= 'any' then
+    redis.call('HSET', K.state, 'hungry', 'newcomer')
   end
 else
   take('first', A.most)
@@ -112,7 +121,11 @@ else
   advance('interactive')
   advance('batch')
   drained = waiting.first + waiting.interactive + waiting.batch == 0
-  if drained or #picked == 0 then redis.call('HSET', K.state, 'hungry', 1) end
+  if drained or #picked == 0 then
+    redis.call('HSET', K.state, 'hungry', 'any')
+  elseif A.newcomers then
+    redis.call('HSET', K.state, 'hungry', 'newcomer')
+  end
 end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]

@@ -35,6 +35,8 @@ local flows, weight = K['flows_' .. A.priority], tonumber(A.weight)
 local virtual = tonumber(state[3] or 0)
 local start = math.max(virtual, tonumber(redis.call('ZSCORE', flows, A.client) or 0))
 
+local is_newcomer = A.priority == 'interactive' and start <= virtual
+local wakes = state[5] == 'any' or (state[5] == 'newcomer' and is_newcomer and is_beset(virtual))
 local quota = A.quota and standing_of(A.quota)
 
 if A.job and new == 0 and known.job and redis.call('EXISTS', K.job .. known.job) == 1 then
@@ -100,8 +102,8 @@ if quota then
 end
 if new > 0 then
   redis.call('ZADD', flows, start, A.client)
-  if state[5] == '1' then
-    redis.call('HSET', K.state, 'hungry', 0)
+  if wakes then
+    if state[5] == 'any' then redis.call('HSET', K.state, 'hungry', 'newcomer') else redis.call('HDEL', K.state, 'hungry') end
     redis.call('PUBLISH', K.wake .. state[4], A.model)
   end
 end

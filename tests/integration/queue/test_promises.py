@@ -233,6 +233,26 @@ def test_a_flood_of_one_client_does_not_delay_the_single_request_of_another(
     server.stop()
 
 
+def test_a_newcomer_is_answered_while_a_flood_fills_the_server(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("one", server.address, batch_size=4))
+    start_dispatcher()
+    planned(redis_url)
+    flood = Asking(lambda: ask(client, *[b"hold"] * 20, client_id="flood", request_id="flood"))
+    wait_until(lambda: at_work(redis_url) == 8, what="a batch that runs and one that waits")
+
+    for name in ("first", "second"):
+        assert ask(client, b"single", client_id=name, request_id=name)[0].status == 200
+
+    assert not flood.done
+    server.servicer.gate.set()
+    assert [answer.status for answer in flood.result()] == [200] * 20
+    assert sorted(map(len, server.servicer.batches)) == [1, 1, 4, 4, 4, 4, 4]
+    server.stop()
+
+
 def test_clients_share_by_their_weights(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:
@@ -244,7 +264,7 @@ def test_clients_share_by_their_weights(
     wait_until(lambda: server.servicer.batches, what="a busy server")
     for name, weight in (("light", 1.0), ("heavy", 3.0)):
         asked += at_once(client, [b"x"] * 30, client_id=name, request_id=name, weight=weight)
-    wait_until(lambda: depth(redis_url) == 61, what="all of them")
+    wait_until(lambda: depth(redis_url) + sum(call.done for call in asked) == 61, what="all of them")
     server.servicer.gate.set()
 
     for call in asked:

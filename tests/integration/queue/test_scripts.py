@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -201,7 +202,7 @@ def test_given_back_items_go_first_and_suspects_go_alone_when_it_is_time(connect
     assert run(connection, broker.requeue(MODEL, "me", "t1", back)) == [b"requeued", 2]
 
     fresh = _claim(connection)
-    suspect = _claim(connection, suspect=True)
+    suspect = _claim(connection, choice="suspect")
 
     assert [item.id for item in fresh.items] == ids[1:]
     assert fresh.suspects == 1
@@ -215,14 +216,14 @@ def test_a_suspect_waits_for_its_time_and_keeps_its_history_over_a_takeover(conn
     [item] = _claim(connection).items
     run(connection, broker.requeue(MODEL, "me", "t1", [(item.id, 30.0, "[1]")]))
 
-    waiting = _claim(connection, suspect=True)
+    waiting = _claim(connection, choice="suspect")
     assert waiting.items == [] and 29 < waiting.next_suspect_s <= 30
 
     connection.zadd(broker.key(MODEL, "retries"), {item.id: 0})
-    assert _claim(connection, suspect=True).items[0].id == item.id
+    assert _claim(connection, choice="suspect").items[0].id == item.id
     run(connection, broker.acquire(MODEL, "me", "t2"))
     assert _claim(connection, token="t2").items == []
-    assert _claim(connection, token="t2", suspect=True).items[0].history == "[1]"
+    assert _claim(connection, token="t2", choice="suspect").items[0].history == "[1]"
 
 
 def test_a_client_that_waited_long_is_not_paid_back_for_the_time_it_asked_nothing(connection: redis.Redis) -> None:
@@ -249,6 +250,79 @@ def test_an_empty_claim_asks_to_be_woken_once(connection: redis.Redis) -> None:
     assert message is not None and message["data"] == MODEL.encode()
     assert channel.get_message(timeout=0.2) is None
     channel.close()
+
+
+@pytest.fixture
+def wakes(connection: redis.Redis) -> Iterator[Callable[[], list[bytes]]]:
+    """What returns the wakes that came since it was called last."""
+    channel = connection.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(broker.wake_channel("me"))
+    channel.get_message(timeout=5)
+
+    def heard() -> list[bytes]:
+        messages = iter(lambda: channel.get_message(timeout=0.2), None)
+        return [message["data"] for message in messages]
+
+    yield heard
+    channel.close()
+
+
+def test_a_newcomers_item_may_be_taken_before_the_flood_that_was_there(connection: redis.Redis) -> None:
+    flood = [_enqueue(connection, number, client="flood") for number in range(6)]
+    assert [item.id for item in _claim(connection, most=2).items] == flood[:2]
+    assert _claim(connection, choice="newcomer").items == []
+
+    singles = [_enqueue(connection, number, client=f"single {number}") for number in (7, 8)]
+
+    taken = [[item.id for item in _claim(connection, choice="newcomer").items] for _ in range(3)]
+    assert taken == [singles[:1], singles[1:], []]
+    assert [item.id for item in _claim(connection).items] == flood[2:]
+
+
+def test_the_owner_is_woken_for_a_newcomer_where_it_asked_for_that(
+    connection: redis.Redis, wakes: Callable[[], list[bytes]]
+) -> None:
+    for number in range(6):
+        _enqueue(connection, number, client="flood")
+    _claim(connection, most=2)
+    _enqueue(connection, 10, client="not heard")
+    assert wakes() == []
+
+    _claim(connection, most=2, newcomers=True)
+    _enqueue(connection, 11, client="flood")
+    _enqueue(connection, 12, client="of the other class", priority="batch")
+    assert wakes() == []
+
+    _enqueue(connection, 13, client="first")
+    _enqueue(connection, 14, client="second")
+    assert wakes() == [MODEL.encode()], "once for each time that it asked"
+
+
+def test_nobody_is_a_newcomer_where_all_have_had_the_same(
+    connection: redis.Redis, wakes: Callable[[], list[bytes]]
+) -> None:
+    for number in range(6):
+        _enqueue(connection, number, client=f"client {number}")
+    _claim(connection, most=2, newcomers=True)
+
+    _enqueue(connection, 7, client="another")
+
+    assert wakes() == []
+    assert _claim(connection, choice="newcomer").items == []
+    assert len(_claim(connection).items) == 5
+
+
+def test_a_newcomer_after_the_wake_for_the_first_item_is_told_too(
+    connection: redis.Redis, wakes: Callable[[], list[bytes]]
+) -> None:
+    assert _claim(connection).items == []
+    for number in range(3):
+        _enqueue(connection, number, client="flood")
+    assert len(wakes()) == 1
+
+    _enqueue(connection, 7, client="single")
+
+    assert len(wakes()) == 1
 
 
 def test_a_request_with_an_old_plan_gets_the_new_one(connection: redis.Redis) -> None:

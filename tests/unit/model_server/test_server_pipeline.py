@@ -170,6 +170,37 @@ def test_no_more_executions_run_side_by_side_than_agreed_while_others_are_decode
     assert engine.most_side_by_side == 2
 
 
+def test_what_is_to_run_at_once_waits_only_for_another_such_batch() -> None:
+    go, guest_goes = threading.Event(), threading.Event()
+
+    def held(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (guest_goes if 7 in tensors["number"] else go).wait(20)
+        return {"double": 2 * tensors["number"]}
+
+    engine = NumberEngine(held)
+    shared = pipeline(engine)
+    ended = list[str]()
+
+    def run_one(payload: bytes, at_once: bool) -> None:
+        shared.run([Work(payload, "bbox", math.inf)], at_once=at_once)
+        ended.append(payload.decode())
+
+    orders = [(b"1", False), (b"2", False), (b"7", True), (b"7", True)]
+    threads = [threading.Thread(target=run_one, args=order) for order in orders]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: engine.most_side_by_side == 2)
+    guest_goes.set()
+    wait_until(lambda: len(ended) == 2)
+    assert ended == ["7", "7"]
+    go.set()
+    for thread in threads:
+        thread.join()
+
+    assert engine.most_side_by_side == 2
+    assert sorted(ended) == ["1", "2", "7", "7"]
+
+
 def test_a_batch_beside_executions_that_keep_all_other_cores_busy_is_decoded_by_its_own_thread() -> None:
     go, decoders, pair = threading.Event(), list[str](), threading.Barrier(2)
 

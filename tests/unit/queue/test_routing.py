@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.routing import Load, choose, choose_idle, choose_to_empty, free_in_s, has_room, opens_in_s
+from services.queue.routing import (
+    Load,
+    choose,
+    choose_host,
+    choose_idle,
+    choose_to_empty,
+    free_in_s,
+    has_room,
+    opens_in_s,
+)
 
 LOADS = st.lists(
     st.builds(Load, st.integers(1, 4), st.lists(st.floats(0.0, 10.0), max_size=5), st.booleans(), st.floats(0.0, 1.0)),
@@ -55,6 +64,17 @@ def test_a_suspect_goes_to_one_with_nothing_to_do_or_to_the_emptiest_when_it_is_
     assert choose_to_empty(loads) == 1
     assert choose_idle([*loads, Load(1, [], True)]) == 3
     assert choose_to_empty([Load(1, [], False)]) is None
+
+
+def test_a_newcomer_goes_to_the_usable_one_with_the_least_to_do_that_has_no_guest() -> None:
+    full, fuller, left_out = Load(1, [1.0, 2.0], True), Load(2, [1.0, 2.0, 3.0], True), Load(1, [], False)
+    assert choose_host([fuller, full, left_out]) == 1
+    assert choose_host([fuller, full._replace(guest=True), left_out]) == 0
+    assert choose_host([left_out, full._replace(guest=True)]) is None
+
+
+def test_a_suspect_does_not_go_to_one_with_a_guest() -> None:
+    assert choose_idle([Load(1, [], True, guest=True)]) is None
 
 
 @given(LOADS, st.floats(0.0, 10.0))
