@@ -16,12 +16,12 @@ import msgspec
 from services.model_server.warmup import Measured
 
 NEAR = 0.98
-HANDOVER_S = 0.004
+HANDOVER_S = 0.003
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
-HANDOVER_SHARE = 0.09
+HANDOVER_SHARE = 0.05
 """How much of a batch's own time that may be. Longer batches gain little more, and everyone waits for their end."""
 
-_VERSION = 11
+_VERSION = 12
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -53,8 +53,8 @@ def test_where_batches_are_faster_they_are_run_whole() -> None:
 def test_the_quicker_a_model_the_larger_its_batches() -> None:
     assert best_size([Measured(1, 0.0001, 10_000.0), Measured(8, 0.001, 8_000.0)]).batch_size == 8
     assert best_size(one_by_one(0.002)).batch_size == 8
-    assert best_size(one_by_one(0.015)).batch_size == 4
-    assert best_size(one_by_one(0.03)).batch_size == 2
+    assert best_size(one_by_one(0.018)).batch_size == 4
+    assert best_size(one_by_one(0.035)).batch_size == 2
     assert best_size(one_by_one(0.1)).batch_size == 1
 
 
