@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from chassis.settings import environment
+
 SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _VARIABLE, _TUNABLE = "GLIBC_TUNABLES", "glibc.malloc.hugetlb"
 
@@ -20,10 +22,11 @@ def ask() -> None:
 
     The process stays the same: its id, its limits, its open files. Who sets the tunable has decided: it is left alone.
     """
-    tunables = os.environ.get(_VARIABLE, "")
+    variables = environment()
+    tunables = variables.get(_VARIABLE, "")
     if _TUNABLE not in tunables and granted():
-        os.environ[_VARIABLE] = ":".join(filter(None, [tunables, f"{_TUNABLE}=1"]))
-        os.execv(sys.executable, sys.orig_argv)
+        asked = ":".join(filter(None, [tunables, f"{_TUNABLE}=1"]))
+        os.execve(sys.executable, sys.orig_argv, {**variables, _VARIABLE: asked})
 
 
 def granted(system: Path = SYSTEM) -> bool:
