@@ -60,14 +60,15 @@ class Replicas:
 
     def idle(self) -> Replica | None:
         """Return one that may get a batch and has nothing to do, or None."""
-        replicas = list(self._by_instance.values())
-        place = routing.choose_idle([replica.load for replica in replicas])
-        return None if place is None else replicas[place]
+        return self._chosen(routing.choose_idle)
 
     def host(self) -> Replica | None:
         """Return one that may get a newcomer's item beside what it does, or None."""
+        return self._chosen(routing.choose_host)
+
+    def _chosen(self, choose: Callable[[Sequence[routing.Load]], int | None]) -> Replica | None:
         replicas = list(self._by_instance.values())
-        place = routing.choose_host([replica.load for replica in replicas])
+        place = choose([replica.load for replica in replicas])
         return None if place is None else replicas[place]
 
     def first_free(self, *, sparing: bool) -> Turn | None:

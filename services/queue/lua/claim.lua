@@ -107,8 +107,9 @@ if A.choice == 'suspect' then
     if deadline > NOW then pick(due, deadline - NOW) elseif answer_late(due) then late = late + 1 end
   end
 elseif A.choice == 'newcomer' then
-  local level = redis.call('HGET', K.state, 'v:interactive') or 0
-  if redis.call('ZCOUNT', K.order_interactive, '-inf', level) > 0 and is_beset(level) then take('interactive', 1) end
+  local v = redis.call('HGET', K.state, 'v:interactive') or 0
+  local level = redis.call('ZCOUNT', K.order_interactive, '-inf', v)
+  if level > 0 and waiting.interactive > level then take('interactive', 1) end
   advance('interactive')
   if #picked == 0 and redis.call('HGET', K.state, 'hungry') ~= 'any' then
     redis.call('HSET', K.state, 'hungry', 'newcomer')

@@ -35,8 +35,14 @@ local flows, weight = K['flows_' .. A.priority], tonumber(A.weight)
 local virtual = tonumber(state[3] or 0)
 local start = math.max(virtual, tonumber(redis.call('ZSCORE', flows, A.client) or 0))
 
-local is_newcomer = A.priority == 'interactive' and start <= virtual
-local wakes = state[5] == 'any' or (state[5] == 'newcomer' and is_newcomer and is_beset(virtual))
+-- A newcomer has had less than its share of late, and others wait who have had theirs.
+local function is_newcomer()
+  local order = K.order_interactive
+  return A.priority == 'interactive' and start <= virtual
+    and redis.call('ZCARD', order) > redis.call('ZCOUNT', order, '-inf', virtual)
+end
+
+local wakes = state[5] == 'any' or (state[5] == 'newcomer' and is_newcomer())
 local quota = A.quota and standing_of(A.quota)
 
 if A.job and new == 0 and known.job and redis.call('EXISTS', K.job .. known.job) == 1 then

@@ -158,12 +158,6 @@ local function put_back_all(running)
   end
 end
 
--- Whether others wait behind those who are level with virtual time: clients who have had their share.
-local function is_beset(virtual)
-  local order = K.order_interactive
-  return redis.call('ZCARD', order) > redis.call('ZCOUNT', order, '-inf', virtual)
-end
-
 local function depth()
   return redis.call('ZCARD', K.order_first) + redis.call('ZCARD', K.order_interactive)
     + redis.call('ZCARD', K.order_batch) + redis.call('ZCARD', K.retries)
