@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chassis.errors import NotFound, WrongState
-from services.queue import admission, broker
+from services.queue import admission, broker, keys
 from services.queue.answers import CANCELLED, Answer, read_reply
 from services.queue.connections import translated
 from services.queue.plan import read_plan
@@ -87,7 +87,7 @@ class AsyncJobs:
 
     def _ask(self, verb: Any, id: str, client_id: str) -> list[Any]:
         with translated():
-            model = self._redis.hget(broker.job_key(id), "model")
+            model = self._redis.hget(keys.job_key(id), "model")
             call: Call | None = verb(id, client_id, model.decode()) if model else None
             found: list[Any] = run(self._redis, call) if call else []
         if not found:

@@ -1,53 +1,6 @@
-"""The queue in Redis: its keys, and its verbs.
+"""The queue's verbs in Redis, on the keys of ``keys.py``; each is one script, and one atomic step.
 
-Keys, each beginning with ``servoir:queue:``. Of one model (``M`` is its key):
-
-====================  ========  ==========================================================================
-M:requests            stream    all items that were accepted and not answered: ``meta`` (JSON: Meta), and ``spot``
-                                (Spot: in which shared memory its payload is as well; '' in none).
-                                An entry's id is the item's id. Its group ``dispatchers`` knows, in its list of
-                                pending entries, which dispatcher has claimed which items.
-M:payload:<item>      string    the payload of an item that is in ``requests``.
-M:order:first         zset      ids to go before all others: given back by a dispatcher. Score: when accepted, ms.
-M:order:interactive   zset      ids waiting in this class; score: start tag of fair queueing (enqueue.lua).
-M:order:batch         zset      the same for the other class.
-M:flows:interactive   zset      clients with items waiting; score: finish tag of their last one.
-M:flows:batch         zset
-M:retries             zset      suspects: ids that a server failed with; score: not to be tried before, ms.
-M:history             hash      id of a suspect: JSON list of its failures.
-M:deadlines           zset      id: deadline, ms.
-M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
-                                ``bytes`` (of the payloads), ``hungry`` (wake the owner at the next item: ``any``, or
-                                one of a ``newcomer``), ``v:<class>`` (virtual time), ``credit`` (of the batch
-                                class), ``refused:<class>:<reason>`` (counts).
-M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
-====================  ========  ==========================================================================
-
-Of all models:
-
-====================  ========  ==========================================================================
-plans                 hash      model: JSON Plan (plan.py), what admission reckons with; published by its owner.
-leases                string    the leases that a dispatcher saw last (protobuf: LeasesSnapshot).
-dispatchers           zset      dispatcher: when its last beat runs out, ms.
-wake:<dispatcher>     channel   a model that has work for this dispatcher, sent once when it had found none.
-released              channel   a model that has no owner now.
-usage:open            list      answered images (JSON lists: UsageRow of usage.py), oldest first.
-usage:sealed:<id>     list      a batch of them on its way to the registry.
-usage:batches         zset      id of such a batch: when to send it again, ms.
-quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.
-replies:<gateway>     list      answers for one gateway process (answers.py); expires when nobody reads it.
-job:<id>              hash      an asynchronous request: ``client``, ``model``, ``about`` (its gateway's own text),
-                                ``count`` and ``left`` (its items), ``created`` and ``done`` (ms), ``keep_ms``,
-                                ``item:<index>`` (the id of one without an answer), ``answer:<index>``; expires
-                                *keep_ms* after its last answer, or after its deadline.
-idem:<hash>           hash      an ``Idempotency-Key`` of a client: ``print`` (of what it asked), ``running:<index>``,
-                                ``answer:<index>``, ``waiter:<request>:<list or job>``, ``job`` (the last one's id);
-                                expires with its window.
-====================  ========  ==========================================================================
-
-An item is at each moment in one of these: an order, ``retries``, or the pending entries of one dispatcher. It leaves
-the stream in the one step that puts its answer on its gateway's list, or into its job: whoever removes the entry has
-answered it. The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
+The one clock is that of Redis; deadlines come as seconds left and go as seconds left.
 """
 
 from __future__ import annotations
@@ -59,55 +12,28 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from chassis.shared_memory import Spot
+from services.queue import keys
 from services.queue.answers import Result
 from services.queue.scripts import Call, Script
 from services.queue.spots import read_spot, write_spot
 
-PREFIX = "servoir:queue:"
-PLANS = f"{PREFIX}plans"
-LEASES = f"{PREFIX}leases"
-RELEASED = f"{PREFIX}released"
 CLASSES = ("interactive", "batch")
-_OF_A_MODEL = {
-    "requests": "requests",
-    "order_first": "order:first",
-    "order_interactive": "order:interactive",
-    "order_batch": "order:batch",
-    "flows_interactive": "flows:interactive",
-    "flows_batch": "flows:batch",
-    "retries": "retries",
-    "history": "history",
-    "deadlines": "deadlines",
-    "state": "state",
-    "quarantine": "quarantine",
-}
-_OF_ALL = {
-    "plans": "plans",
-    "dispatchers": "dispatchers",
-    "wake": "wake:",
-    "released": "released",
-    "usage_open": "usage:open",
-    "usage_sealed": "usage:sealed:",
-    "usage_batches": "usage:batches",
-    "quota": "quota:",
-    "job": "job:",
-}
-_ENQUEUE = Script("enqueue", _OF_ALL, _OF_A_MODEL, knows=["ahead", "quota"], works_when_full=False)
-_CLAIM = Script("claim", _OF_ALL, _OF_A_MODEL)
-_FINISH = Script("finish", _OF_ALL, _OF_A_MODEL)
-_REQUEUE = Script("requeue", _OF_ALL, _OF_A_MODEL)
-_ACQUIRE = Script("acquire", _OF_ALL, _OF_A_MODEL)
-_RELEASE = Script("release", _OF_ALL, _OF_A_MODEL)
-_PUBLISH_PLAN = Script("publish_plan", _OF_ALL, _OF_A_MODEL)
-_SWEEP = Script("sweep", _OF_ALL, _OF_A_MODEL)
-_RETIRE = Script("retire", _OF_ALL, _OF_A_MODEL)
-_DROP_QUARANTINED = Script("drop_quarantined", _OF_ALL, _OF_A_MODEL)
-_SHOW_JOB = Script("show_job", _OF_ALL, _OF_A_MODEL, knows=["ahead", "job"])
-_CANCEL_JOB = Script("cancel_job", _OF_ALL, _OF_A_MODEL, knows=["ahead", "job"])
-_BEAT = Script("beat", _OF_ALL)
-_SEAL_USAGE = Script("seal_usage", _OF_ALL)
-_USAGE_SENT = Script("usage_sent", _OF_ALL)
-_ALL = (PREFIX,)
+_ENQUEUE = Script("enqueue", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "quota"], works_when_full=False)
+_CLAIM = Script("claim", keys.OF_ALL, keys.OF_A_MODEL)
+_FINISH = Script("finish", keys.OF_ALL, keys.OF_A_MODEL)
+_REQUEUE = Script("requeue", keys.OF_ALL, keys.OF_A_MODEL)
+_ACQUIRE = Script("acquire", keys.OF_ALL, keys.OF_A_MODEL)
+_RELEASE = Script("release", keys.OF_ALL, keys.OF_A_MODEL)
+_PUBLISH_PLAN = Script("publish_plan", keys.OF_ALL, keys.OF_A_MODEL)
+_SWEEP = Script("sweep", keys.OF_ALL, keys.OF_A_MODEL)
+_RETIRE = Script("retire", keys.OF_ALL, keys.OF_A_MODEL)
+_DROP_QUARANTINED = Script("drop_quarantined", keys.OF_ALL, keys.OF_A_MODEL)
+_SHOW_JOB = Script("show_job", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "job"])
+_CANCEL_JOB = Script("cancel_job", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "job"])
+_BEAT = Script("beat", keys.OF_ALL)
+_SEAL_USAGE = Script("seal_usage", keys.OF_ALL)
+_USAGE_SENT = Script("usage_sent", keys.OF_ALL)
+_ALL = (keys.PREFIX,)
 Payload = bytes | memoryview
 Choice = Literal["next", "suspect", "newcomer"]
 """What a claim takes: what is next, or one item out of turn.
@@ -177,38 +103,8 @@ class Claimed(NamedTuple):
 _METAS = msgspec.json.Decoder(Meta)
 
 
-def key(model: str, name: str) -> str:
-    """Return the key of a model's *name* (as in the table above)."""
-    return f"{PREFIX}{model}:{name}"
-
-
-def wake_channel(dispatcher: str) -> str:
-    """Return the channel on which a dispatcher is woken."""
-    return f"{PREFIX}wake:{dispatcher}"
-
-
-def payload_key(model: str, to: str, request: int, index: int) -> str:
-    """Return the key of an item's payload, by the place that its answer has."""
-    return f"{PREFIX}{model}:payload:{to.removeprefix(PREFIX)}:{request}:{index}"
-
-
-def replies_key(gateway: str) -> str:
-    """Return the list of a gateway process's answers."""
-    return f"{PREFIX}replies:{gateway}"
-
-
-def job_key(job: str) -> str:
-    """Return the key of an asynchronous request."""
-    return f"{PREFIX}job:{job}"
-
-
-def idempotency_key(digest: str) -> str:
-    """Return the key that holds what is known under an idempotency key."""
-    return f"{PREFIX}idem:{digest}"
-
-
 def _keys(model: str) -> tuple[str, ...]:
-    return (PREFIX, f"{PREFIX}{model}:")
+    return (keys.PREFIX, keys.of_model(model, ""))
 
 
 def _ms(seconds: float) -> int:

@@ -18,7 +18,7 @@ from chassis import logs
 from chassis.background import Background
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
-from services.queue import broker, lease_memory, metrics
+from services.queue import broker, keys, lease_memory, metrics
 from services.queue.feeder import Feeder
 from services.queue.ownership import owned_by
 from services.queue.pipe import Pipe, Subscription
@@ -28,7 +28,7 @@ from services.queue.usage import Record, send_usage
 
 log = logs.logger()
 _SWEEP_S = 1.0
-_RELEASED = broker.RELEASED.encode()
+_RELEASED = keys.RELEASED.encode()
 _USAGE_S = 2.0
 _LONGEST_USAGE_PAUSE_S = 30.0
 
@@ -40,7 +40,7 @@ class Dispatcher:
         self.id = uuid.uuid4().hex
         self._settings, self._leases_source, self._record = settings, leases, record
         self._redis = Pipe(settings.redis_url)
-        channels = broker.wake_channel(self.id), broker.RELEASED
+        channels = keys.wake_channel(self.id), keys.RELEASED
         self._wakes = Pipe(
             settings.redis_url, subscription=Subscription(channels, begun=self._wake_all, told=self._woken)
         )

@@ -25,7 +25,7 @@ from services.queue.batch import Batch
 from services.queue.batching import limits_s
 from services.queue.broker import Choice
 from services.queue.pipe import Pipe
-from services.queue.plan import Plan
+from services.queue.publisher import Publisher
 from services.queue.replica import Replica
 from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
@@ -49,6 +49,7 @@ class Feeder:
         self.token = ""
         self._redis, self._settings = pipe, settings
         self._replicas = Replicas(model, opened=self.wake)
+        self._publisher = Publisher(model, me, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
         self._running: set[str] = set()
         self._batches = Background()
@@ -61,12 +62,10 @@ class Feeder:
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
-        self._published: Plan | None = None
         self._refused: dict[str, int] | None = None
         self._served_s = time.monotonic()
         self.retired = False
         """Whether it has ended, because nobody serves the model."""
-        self._plan_number = 0
 
     # -- what the dispatcher tells it ------------------------------------------------------------
 
@@ -146,7 +145,8 @@ class Feeder:
         reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
         if reply[0] == b"held":
             return False
-        self.token, self._published, self._refused = token, None, None
+        self.token, self._refused = token, None
+        self._publisher.forget()
         self._drained = False
         self._suspects.expect(1, 0.0)
         metrics.REDELIVERIES.labels(self.model).inc(reply[1])
@@ -307,23 +307,6 @@ class Feeder:
             self.wake()
 
     async def publish_plan(self) -> None:
-        """Publish the plan where it differs from the one in force by more than noise."""
-        if not self.token or not self._replicas.known:
-            return
-        plan = self._plan()
-        if self._published is not None and plan.is_close_to(self._published):
-            return
-        await run_async(self._redis, broker.publish_plan(self.model, self.me, self.token, plan.version, plan.json()))
-        self._published = plan
-
-    def _plan(self) -> Plan:
-        counted = self._replicas.counted()
-        self._plan_number += 1
-        now_s = time.monotonic()
-        return Plan(
-            version=f"{self.token}:{self._plan_number}",
-            replicas=[replica.plan for replica in counted],
-            least_s=min((replica.latency.least_s(now_s) for replica in counted), default=0.0),
-            max_items=self._settings.queue_max_items,
-            max_bytes=self._settings.queue_max_bytes,
-        )
+        """Tell the gateways how the model is served, where that has changed."""
+        if self.token:
+            await self._publisher.publish(self.token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chassis.rpc import registry_pb2 as pb
-from services.queue.broker import LEASES
+from services.queue.keys import LEASES
 from services.queue.pipe import Pipe
 
 

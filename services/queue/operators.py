@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from chassis.errors import NotFound
-from services.queue import broker
+from services.queue import broker, keys
 from services.queue.answers import Answer
 from services.queue.blocking import QueueClient
-from services.queue.broker import Meta, key
+from services.queue.broker import Meta
 from services.queue.call import PredictCall
 from services.queue.connections import connect, translated
 from services.queue.history import Failure, read_history
@@ -64,7 +64,7 @@ class QueueOperator:
     def models(self) -> list[str]:
         """Return the models that have a queue, in order."""
         with translated():
-            return sorted(model.decode() for model in self._redis.hkeys(broker.PLANS))
+            return sorted(model.decode() for model in self._redis.hkeys(keys.PLANS))
 
     def overview(self) -> list[QueueView]:
         """Return the state of every model's queue."""
@@ -73,7 +73,7 @@ class QueueOperator:
     def _view(self, model: str) -> QueueView:
         with translated():
             view = broker.read_view(run(self._redis, broker.sweep(model, 0))[2])
-            plan = read_plan(self._redis.hget(broker.PLANS, model))
+            plan = read_plan(self._redis.hget(keys.PLANS, model))
         return QueueView(
             model=model,
             interactive=view["interactive"] + view["first"],
@@ -93,18 +93,18 @@ class QueueOperator:
     def unanswered(self, model: str) -> int:
         """Return how many items of a model wait or run."""
         with translated():
-            return int(self._redis.xlen(key(model, "requests")))
+            return int(self._redis.xlen(keys.of_model(model, "requests")))
 
     def quarantine(self, model: str, *, most: int = 100) -> list[QuarantinedItem]:
         """Return what is in a model's quarantine, newest first."""
         with translated():
-            entries = self._redis.xrevrange(key(model, "quarantine"), count=most)
+            entries = self._redis.xrevrange(keys.of_model(model, "quarantine"), count=most)
         return [_quarantined(model, entry, fields) for entry, fields in entries]
 
     def quarantined(self, model: str, item: str) -> QuarantinedItem:
         """Return one item of a model's quarantine; raises NotFound."""
         with translated():
-            entries = self._redis.xrange(key(model, "quarantine"), item, item)
+            entries = self._redis.xrange(keys.of_model(model, "quarantine"), item, item)
         if not entries:
             raise NotFound(f"no such item in the quarantine of {model}: {item}")
         return _quarantined(model, *entries[0])

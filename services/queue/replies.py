@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from chassis import logs
 from services.queue.answers import Answer, read_reply
-from services.queue.broker import replies_key
 from services.queue.far_clock import FarClock
+from services.queue.keys import replies_key
 from services.queue.pipe import Pipe
 
 log = logs.logger()

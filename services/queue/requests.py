@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from chassis.background import Background
 from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError, TooBusy, Unavailable
 from chassis.shared_memory import Region, Spot
-from services.queue import admission, broker
+from services.queue import admission, broker, keys
 from services.queue.answers import Answer, problem, result_of
 from services.queue.broker import Meta, Offered, Payload
 from services.queue.call import PredictCall
@@ -106,7 +106,7 @@ class AsyncQueueClient:
         """
         self._check(call)
         job = uuid.uuid4().hex
-        items = _items(call, payloads, [], to=broker.job_key(job), request=0)
+        items = _items(call, payloads, [], to=keys.job_key(job), request=0)
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
         reply = await self._enqueue(call, items, time.monotonic() + call.timeout_s, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
@@ -156,19 +156,23 @@ class AsyncQueueClient:
                 "by_ms": math.floor((self._replies.clock.at_s(deadline_s) or 0.0) * 1000),
             }
             reply: list[Any] = await self._run(broker.enqueue(call.model_key, {**args, **limits}, items))
-            if reply[0] == b"late":
-                raise DeadlineExceeded("the deadline passed on the way into the queue")
-            if reply[0] == b"refused":
-                reason, ahead = reply[1].decode(), reply[2]
-                if reason == "deadline":
-                    self._hold(call.who, plan, ahead, allowed)
-                raise _refusal(plan, reason, ahead, allowed)
             if reply[0] != b"replan":
+                self._raise_if_refused(reply, call.who, plan, allowed)
                 return _taken(reply, call.claim)
             if not reply[1]:
                 break
             self._plans[call.model_key] = read_plan(reply[1])
         raise _refusal(NO_PLAN, "no_replica", 0, 0)
+
+    def _raise_if_refused(self, reply: list[Any], who: Who, plan: Plan, allowed: int) -> None:
+        """Raise what enqueue.lua says against a request's time or place, and hold a refusal that will last."""
+        if reply[0] == b"late":
+            raise DeadlineExceeded("the deadline passed on the way into the queue")
+        if reply[0] == b"refused":
+            reason, ahead = reply[1].decode(), reply[2]
+            if reason == "deadline":
+                self._hold(who, plan, ahead, allowed)
+            raise _refusal(plan, reason, ahead, allowed)
 
     def _arguments(self, call: PredictCall, items: list[Offered], job: dict[str, Any]) -> dict[str, Any]:
         """Return what enqueue.lua is told of a request, whatever the plan."""
@@ -210,7 +214,7 @@ class AsyncQueueClient:
     async def _count(self, who: Who, refused: int) -> None:
         with suppress(RedisError):
             field = f"refused:{who.priority}:deadline"
-            await self._redis.call("HINCRBY", broker.key(who.model, "state"), field, refused)
+            await self._redis.call("HINCRBY", keys.of_model(who.model, "state"), field, refused)
 
     async def _run(self, call: Call) -> Any:
         with translated():
@@ -284,14 +288,14 @@ def _items(
     )
     items = []
     for place, (payload, spot) in enumerate(zip_longest(payloads, spots)):
-        key = broker.payload_key(call.model_key, to, request, place)
+        key = keys.payload_key(call.model_key, to, request, place)
         meta = replace(about, index=place, size=len(payload), payload=key)
         items.append(Offered(meta, payload, spot))
     return items
 
 
 def _idem(client_id: str, idempotency_key: str) -> str:
-    return broker.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else ""
+    return keys.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else ""
 
 
 def _digest(*parts: str | Payload) -> str:

@@ -1,5 +1,5 @@
 -- What every script knows of one model: its clock, its answers, its order. Goes in front of each verb (see scripts.py).
--- K holds the model's keys by the names of broker.py; A the arguments, by name; ARGV[2] and up are bytes.
+-- K holds the model's keys by the names of keys.py; A the arguments, by name; ARGV[2] and up are bytes.
 
 local GROUP = 'dispatchers'
 local REPLIES_LIVE_MS = 60000  -- a gateway that has not read its answers for so long is gone

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.queue import broker
+from services.queue import broker, keys
 from services.queue.batch import Batch
 from services.queue.call import PredictCall
 from services.queue.feeder import Feeder
@@ -66,7 +66,7 @@ class World:
     async def asked(self) -> asyncio.Task[tuple[int, bytes]]:
         """Ask; return as soon as the request lies in Redis."""
         asking = asyncio.create_task(self.ask())
-        while not await self.redis.call("XLEN", broker.key(MODEL, "requests")):
+        while not await self.redis.call("XLEN", keys.of_model(MODEL, "requests")):
             await asyncio.sleep(0.01)
         return asking
 

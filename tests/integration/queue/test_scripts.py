@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.queue import broker
+from services.queue import broker, keys
 from services.queue.answers import Answer, read_reply, result_of
 from services.queue.batching import choose
 from services.queue.broker import Item, Meta, Offered
@@ -45,11 +45,11 @@ def _offer(connection: redis.Redis, number: int, left_s: float = 60.0, **how: An
         model=MODEL,
         task="bbox",
         priority=how.get("priority", "interactive"),
-        to=broker.replies_key("gateway"),
+        to=keys.replies_key("gateway"),
         request=number,
         index=0,
         size=7,
-        payload=broker.payload_key(MODEL, broker.replies_key("gateway"), number, 0),
+        payload=keys.payload_key(MODEL, keys.replies_key("gateway"), number, 0),
     )
     args = {
         "priority": meta.priority,
@@ -82,7 +82,7 @@ def _finish(connection: redis.Redis, item: Item, status: int = 200, body: bytes 
 
 
 def _replies(connection: redis.Redis) -> list[tuple[int, int, Answer]]:
-    frames: Any = connection.lrange(broker.replies_key("gateway"), 0, -1)
+    frames: Any = connection.lrange(keys.replies_key("gateway"), 0, -1)
     return [read_reply(frame) for frame in frames]
 
 
@@ -182,7 +182,7 @@ def test_an_item_is_answered_by_the_first_who_tries(connection: redis.Redis) -> 
 
     assert [(number, answer.status) for number, _, answer in _replies(connection)] == [(1, 200)]
     assert connection.llen("servoir:queue:usage:open") == 1
-    assert connection.hget(broker.key(MODEL, "state"), "bytes") == b"0"
+    assert connection.hget(keys.of_model(MODEL, "state"), "bytes") == b"0"
 
 
 def test_an_answer_after_the_deadline_is_a_504(connection: redis.Redis) -> None:
@@ -219,7 +219,7 @@ def test_a_suspect_waits_for_its_time_and_keeps_its_history_over_a_takeover(conn
     waiting = _claim(connection, choice="suspect")
     assert waiting.items == [] and 29 < waiting.next_suspect_s <= 30
 
-    connection.zadd(broker.key(MODEL, "retries"), {item.id: 0})
+    connection.zadd(keys.of_model(MODEL, "retries"), {item.id: 0})
     assert _claim(connection, choice="suspect").items[0].id == item.id
     run(connection, broker.acquire(MODEL, "me", "t2"))
     assert _claim(connection, token="t2").items == []
@@ -241,7 +241,7 @@ def test_a_client_that_waited_long_is_not_paid_back_for_the_time_it_asked_nothin
 def wakes(connection: redis.Redis) -> Iterator[Callable[[], list[bytes]]]:
     """What returns the wakes that came since it was called last."""
     channel = connection.pubsub(ignore_subscribe_messages=True)
-    channel.subscribe(broker.wake_channel("me"))
+    channel.subscribe(keys.wake_channel("me"))
     channel.get_message(timeout=5)
 
     def heard() -> list[bytes]:
@@ -322,7 +322,7 @@ def test_a_newcomer_after_the_wake_for_the_first_item_is_told_too(
 def test_a_request_with_an_old_plan_gets_the_new_one(connection: redis.Redis) -> None:
     with pytest.raises(AssertionError, match="replan"):
         _enqueue(connection, 1, version="old")
-    assert connection.xlen(broker.key(MODEL, "requests")) == 0
+    assert connection.xlen(keys.of_model(MODEL, "requests")) == 0
 
 
 def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
@@ -332,7 +332,7 @@ def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
         result = result_of(item.id, Answer(500, b"{}"), failed="[]")
         run(connection, broker.finish(MODEL, [(result, item.meta_json, b"{}")], quarantine_length=2))
 
-    assert connection.xlen(broker.key(MODEL, "quarantine")) == 2
+    assert connection.xlen(keys.of_model(MODEL, "quarantine")) == 2
     assert run(connection, broker.drop_quarantined(MODEL, [])) == 2
 
 

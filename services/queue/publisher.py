@@ -1,0 +1,49 @@
+"""Tells the gateways how one model is served, so that admission can predict the wait."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+from services.queue import broker
+from services.queue.pipe import Pipe
+from services.queue.plan import Plan
+from services.queue.replicas import Replicas
+from services.queue.scripts import run_async
+from services.queue.settings import Settings
+
+
+class Publisher:
+    """Publishes the plan of *model*, made of its *replicas*, in the name of the dispatcher *me*."""
+
+    def __init__(self, model: str, me: str, replicas: Replicas, redis: Pipe, settings: Settings) -> None:
+        self._model, self._me, self._replicas = model, me, replicas
+        self._redis, self._settings = redis, settings
+        self._numbers = count(1)
+        self._in_force: Plan | None = None
+
+    def forget(self) -> None:
+        """Publish again, whatever was: another dispatcher may have done so since."""
+        self._in_force = None
+
+    async def publish(self, token: str) -> None:
+        """Publish the plan as it is now, where it differs from the one in force by more than noise."""
+        if not self._replicas.known:
+            return
+        plan = self._plan(version=f"{token}:{next(self._numbers)}")
+        if self._in_force is not None and plan.is_close_to(self._in_force):
+            return
+        call = broker.publish_plan(self._model, self._me, token, plan.version, plan.json())
+        await run_async(self._redis, call)
+        self._in_force = plan
+
+    def _plan(self, version: str) -> Plan:
+        counted = self._replicas.counted()
+        now_s = time.monotonic()
+        return Plan(
+            version=version,
+            replicas=[replica.plan for replica in counted],
+            least_s=min((replica.latency.least_s(now_s) for replica in counted), default=0.0),
+            max_items=self._settings.queue_max_items,
+            max_bytes=self._settings.queue_max_bytes,
+        )
