@@ -116,10 +116,9 @@ class Pipeline:
 
         *at_once*: not behind the batches that are here, only behind another such one.
         """
-        room, slots = (self._guests, nullcontext()) if at_once else (self._room, self._slots)
-        batch = _Batch(works, [Done() for _ in works], {}, wanted, slots)
+        batch = _Batch(works, [Done() for _ in works], {}, wanted, self._turn(at_once=at_once))
         asked = self._clock()
-        with room.place() as others:
+        with (self._guests if at_once else self._room).place() as others:
             waited_s = self._clock() - asked
             self._decode(batch, busy_cores=others * self._execution_cores)
             self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
@@ -128,10 +127,14 @@ class Pipeline:
     def _at_once(self, items: int) -> int:
         return min(self.execution_size or items, self._engine.max_batch_size or items)
 
-    def infer(self, tensors: Mapping[str, np.ndarray]) -> Ran[Tensors]:
-        """Run one batch of tensors (batch axis first) as soon as an execution is free."""
+    def _turn(self, *, at_once: bool) -> AbstractContextManager[object]:
+        """Return what an execution is to be held by."""
+        return nullcontext() if at_once else self._slots
+
+    def infer(self, tensors: Mapping[str, np.ndarray], *, at_once: bool = False) -> Ran[Tensors]:
+        """Run one batch of tensors (batch axis first) as soon as an execution is free, or *at_once*."""
         arrived = self._clock()
-        with self._slots:
+        with self._turn(at_once=at_once):
             began = self._clock()
             outputs = self._engine.infer(self._named(tensors))
             return Ran(outputs, began, began - arrived, self._clock() - began)

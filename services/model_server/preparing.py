@@ -10,6 +10,7 @@ from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from services.model_server import machine
 from services.model_server.loading import Opened, largest_batch, open_model
+from services.model_server.measuring import measure
 from services.model_server.model_folder import ModelFolder
 from services.model_server.probe import probe
 from services.model_server.settings import ModelServerSettings
@@ -24,7 +25,7 @@ from services.model_server.tuning import (
     settings_to_try,
 )
 from services.model_server.turn import turn
-from services.model_server.warmup import measure, sizes_to_measure, warm
+from services.model_server.warmup import sizes_to_measure, warm
 
 log = logs.logger()
 _MEASURE_S = {"off": 0.1, "quick": 0.8, "full": 0.8}
@@ -104,10 +105,7 @@ def _tuned_by_probes(settings: ModelServerSettings) -> Tuned | None:
 def _measured(opened: Opened, setting: Setting, most: int, settings: ModelServerSettings) -> Tuned:
     """Return *setting* with what this process measures at it."""
     seconds = _MEASURE_S[settings.tune]
-    rows = tuple(
-        measure(opened.run_batch, size, concurrency=setting.concurrency, seconds=seconds)
-        for size in sizes_to_measure(most)
-    )
+    rows = measure(opened.run_batch, sizes_to_measure(most), concurrency=setting.concurrency, seconds=seconds)
     if settings.tune == "off":
         return Tuned(setting, min(settings.batch_size or most, most), rows)
     return best([Trial(setting, rows)])

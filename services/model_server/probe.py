@@ -17,11 +17,12 @@ from chassis import logs
 from chassis.settings import load
 from services.model_server import machine
 from services.model_server.loading import cap_of, largest_batch, open_model
+from services.model_server.measuring import measure
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import open_model_folder
 from services.model_server.settings import ModelServerSettings
 from services.model_server.tuning import Setting, Trial
-from services.model_server.warmup import measure, sizes_to_measure, warm
+from services.model_server.warmup import sizes_to_measure, warm
 
 log = logs.logger()
 SECONDS = 0.6
@@ -37,13 +38,8 @@ def trial(setting: Setting, settings: ModelServerSettings) -> Trial:
     most = largest_batch(model, opened.engine, settings)
     with machine.LowPriority():
         warm(opened.run_batch, most, concurrency=setting.concurrency)
-    return Trial(
-        setting,
-        tuple(
-            measure(opened.run_batch, size, concurrency=setting.concurrency, seconds=SECONDS)
-            for size in sizes_to_measure(most)
-        ),
-    )
+    sizes = sizes_to_measure(most)
+    return Trial(setting, measure(opened.run_batch, sizes, concurrency=setting.concurrency, seconds=SECONDS))
 
 
 def probe(setting: Setting, settings: ModelServerSettings) -> Trial | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.model_server.warmup import Measured
+from services.model_server.measuring import Measured
 
 NEAR = 0.98
 HANDOVER_S = 0.003
@@ -21,7 +21,7 @@ HANDOVER_S = 0.003
 HANDOVER_SHARE = 0.05
 """How much of a batch's own time that may be. Longer batches gain little more, and everyone waits for their end."""
 
-_VERSION = 12
+_VERSION = 13
 
 
 class Setting(msgspec.Struct, frozen=True):

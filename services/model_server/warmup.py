@@ -1,4 +1,4 @@
-"""Runs a model before it serves: each batch size once, since the first run is slow, then timed.
+"""Runs a model before it serves: each batch size once, since the first run is slow.
 
 What is run is what will be served: a photograph-sized JPEG through the whole pipeline where the model takes images,
 zeros straight into the engine where it takes tensors.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 import math
-import statistics
-import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -21,21 +20,22 @@ from chassis.errors import ServoirError
 from services.model_server.adapters.adapter import Adapter
 from services.model_server.engines.engine import Engine
 from services.model_server.exits import LoadFailed
+from services.model_server.measuring import Clock, side_by_side
 from services.model_server.pipeline import Done, Pipeline, Work
-
-RunBatch = Callable[[int], float]
-"""Runs one batch of a given size and returns how long it waited for a free execution, in seconds."""
 
 _OPEN_SIZE = 64
 """What stands in where a tensor's size is open."""
 
 
-class Measured(NamedTuple):
-    """How batches of one size went while the server was full: *seconds* is one batch's median, without its wait."""
+class RunBatch(Protocol):
+    """Runs one batch of *size*, and returns how long it waited for a free execution, in seconds.
 
-    batch_size: int
-    seconds: float
-    items_per_s: float
+    *at_once*: as a guest beside those that run.
+    """
+
+    def __call__(self, size: int, /, *, at_once: bool = False) -> float:
+        """Raise LoadFailed where the model does not answer."""
+        ...
 
 
 def picture(width: int = 640, height: int = 480) -> bytes:
@@ -49,13 +49,15 @@ def picture(width: int = 640, height: int = 480) -> bytes:
 
 
 def batch_runner(pipeline: Pipeline, adapter: Adapter, engine: Engine) -> RunBatch:
-    """Return what runs one batch of a given size; it raises LoadFailed where the model does not answer."""
+    """Return what runs batches of what the model takes."""
     tasks = sorted(adapter.tasks - {"tensor"})
     if not tasks:
-        return lambda size: _run_zeros(pipeline, engine, size)
-    work = Work(picture(), tasks[0], math.inf)
+        return partial(_run_zeros, pipeline, engine)
+    return partial(_run_pictures, pipeline, Work(picture(), tasks[0], math.inf))
 
-    return lambda size: _answered(pipeline.run([work] * size))
+
+def _run_pictures(pipeline: Pipeline, work: Work, size: int, *, at_once: bool = False) -> float:
+    return _answered(pipeline.run([work] * size, at_once=at_once))
 
 
 def _answered(done: Sequence[Done]) -> float:
@@ -65,11 +67,12 @@ def _answered(done: Sequence[Done]) -> float:
     return max(item.wait_s for item in done)
 
 
-def _run_zeros(pipeline: Pipeline, engine: Engine, size: int) -> float:
+def _run_zeros(pipeline: Pipeline, engine: Engine, size: int, *, at_once: bool = False) -> float:
     shapes = {
         spec: (size, *(_OPEN_SIZE if axis is None else axis for axis in spec.shape[1:])) for spec in engine.inputs
     }
-    return pipeline.infer({spec.name: np.zeros(shape, spec.dtype) for spec, shape in shapes.items()}).wait_s
+    zeros = {spec.name: np.zeros(shape, spec.dtype) for spec, shape in shapes.items()}
+    return pipeline.infer(zeros, at_once=at_once).wait_s
 
 
 def sizes_to_measure(most: int) -> list[int]:
@@ -83,11 +86,11 @@ def warm(
     *,
     concurrency: int,
     budget_s: float = 10.0,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> None:
-    """Run every batch size up to *most* once, and the largest side by side.
+    """Run every batch size up to *most* once, and then the largest side by side with a guest beside them.
 
-    Those that are measured come first; when *budget_s* is used up the rest stay cold.
+    Sizes that are measured come first; when *budget_s* is used up the rest stay cold.
     """
     began, first = clock(), sizes_to_measure(most)
     for size in first:
@@ -95,34 +98,4 @@ def warm(
     for size in set(range(1, most + 1)).difference(first):
         if clock() - began < budget_s:
             run(size)
-    measure(run, most, concurrency=concurrency, seconds=0.0)
-
-
-def measure(
-    run: RunBatch, batch_size: int, *, concurrency: int, seconds: float, clock: Callable[[], float] = time.perf_counter
-) -> Measured:
-    """Return how batches of *batch_size* go at *concurrency* for about *seconds*; raises what a run raised.
-
-    One batch more than run is at the server, as the dispatcher keeps it, so that decoding overlaps with inference.
-    """
-    began, times, errors = clock(), list[float](), list[Exception]()
-
-    def keep_running() -> None:
-        try:
-            while True:
-                start = clock()
-                waited = run(batch_size)
-                times.append(clock() - start - waited)
-                if clock() - began >= seconds:
-                    return
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=keep_running, name="warm-up") for _ in range(concurrency + 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return Measured(batch_size, statistics.median(times), len(times) * batch_size / (clock() - began))
+    side_by_side([*[partial(run, most)] * (concurrency + 1), partial(run, 1, at_once=True)])

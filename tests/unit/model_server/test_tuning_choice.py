@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
+from services.model_server.measuring import Measured, Span, batches_per_s, measure
 from services.model_server.tuning import (
     Setting,
     Trial,
@@ -14,7 +17,7 @@ from services.model_server.tuning import (
     default_setting,
     settings_to_try,
 )
-from services.model_server.warmup import Measured, measure, sizes_to_measure, warm
+from services.model_server.warmup import sizes_to_measure, warm
 
 MANY_SMALL = Trial(Setting(1, 2), (Measured(1, 0.25, 8.0), Measured(8, 2.3, 7.0)))
 ONE_LARGE = Trial(Setting(2, 1), (Measured(1, 0.23, 4.3), Measured(8, 1.2, 6.6)))
@@ -74,35 +77,69 @@ def test_powers_of_two_and_the_largest_size_are_measured() -> None:
     assert sizes_to_measure(1) == [1]
 
 
-def test_every_size_is_run_before_it_is_served() -> None:
-    sizes: list[int] = []
+class Recorder:
+    """Runs nothing, and keeps what it was asked to run."""
 
-    def run(size: int) -> float:
-        sizes.append(size)
-        return 0.0
+    def __init__(self, waited_s: float = 0.0) -> None:
+        self.sizes, self.guests, self._waited_s = list[int](), list[int](), waited_s
+
+    def __call__(self, size: int, /, *, at_once: bool = False) -> float:
+        (self.guests if at_once else self.sizes).append(size)
+        return self._waited_s
+
+
+def ticking(step_s: float = 1.0) -> Callable[[], float]:
+    """Return a clock that goes on by *step_s* with each look."""
+    ticks = itertools.count()
+    return lambda: step_s * next(ticks)
+
+
+def test_every_size_is_run_before_it_is_served_and_a_guest_beside_the_largest() -> None:
+    run = Recorder()
 
     warm(run, 5, concurrency=1)
 
-    assert set(sizes) == {1, 2, 3, 4, 5}
+    assert set(run.sizes) == {1, 2, 3, 4, 5}
+    assert run.sizes[-2:] == [5, 5]
+    assert run.guests == [1]
 
 
 def test_sizes_that_are_not_measured_stay_cold_when_the_warm_up_takes_too_long() -> None:
-    sizes: list[int] = []
-    now = iter(float(tick) for tick in range(10_000))
+    run = Recorder()
 
-    warm(lambda size: sizes.append(size) or 0.0, 8, concurrency=1, budget_s=0.5, clock=lambda: next(now))  # type: ignore[func-returns-value]
+    warm(run, 8, concurrency=1, budget_s=0.5, clock=ticking())
 
-    assert set(sizes) == {1, 2, 4, 8}
+    assert set(run.sizes) == {1, 2, 4, 8}
 
 
 def test_a_batchs_time_leaves_out_what_it_waited() -> None:
-    now = iter(float(tick) for tick in range(10_000))
-
-    row = measure(lambda _: 0.75, 4, concurrency=1, seconds=20.0, clock=lambda: next(now))
+    (row,) = measure(Recorder(waited_s=0.75), [4], concurrency=1, seconds=20.0, clock=ticking())
 
     assert row.batch_size == 4
     assert row.seconds >= 0.25
     assert row.seconds % 1 == 0.25
+
+
+def test_sizes_are_measured_in_turns_until_each_has_had_its_time() -> None:
+    run = Recorder()
+
+    measure(run, [1, 2, 4], concurrency=1, seconds=300.0, clock=ticking())
+
+    assert [size for size, _ in itertools.groupby(run.sizes)] == [1, 2, 4] * 3
+
+
+def test_sizes_whose_batch_takes_all_the_time_have_one_turn() -> None:
+    run = Recorder()
+
+    measure(run, [1, 2, 4], concurrency=1, seconds=5.0, clock=ticking(step_s=5.0))
+
+    assert run.sizes == [1, 1, 2, 2, 4, 4]
+
+
+def test_of_a_batch_that_ends_after_the_time_the_share_within_it_counts() -> None:
+    spans = [Span(10.0, 12.0), Span(11.0, 15.0), Span(14.5, 16.0)]
+
+    assert batches_per_s(spans, Span(10.0, 14.0)) == (1 + 3 / 4) / 4
 
 
 def test_what_was_measured_is_kept_for_the_same_machine_and_model_alone(tmp_path: Path) -> None:
