@@ -79,7 +79,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         self._transport = transport
-        self._socket: socket.socket = transport.get_extra_info("socket")
+        lent = transport.get_extra_info("socket")  # uvloop's makes a new one for each question
+        self._socket = socket.socket(lent.family, lent.type, lent.proto, lent.fileno())
         self._server, self._client = (transport.get_extra_info(name) for name in ("sockname", "peername"))
         self._home.opened(self)
 
@@ -124,6 +125,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
+        self._socket.detach()
         self._home.closed(self)
         self._ends = True
         for request in self._requests:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_SHARE_OF_QUEUE = 0.1
 LONGEST_S = 0.05
 """However long a queue is, after so long it is asked: others may have been cancelled, or become late."""
 
@@ -57,6 +58,12 @@ class Refusals:
 
 
 def lasts_s(ahead: int, allowed: int, drain_rate: float) -> float:
-    """Return for how long a refusal holds, where *drain_rate* items are answered a second."""
+    """Return for how long a refusal holds, where *drain_rate* items are answered a second.
+
+    That is until as many are answered as stood in the way, or a tenth of all: what is let in so much later still comes
+    long before the servers have nothing to do.
+    """
     excess = ahead - max(0, allowed)
-    return min(LONGEST_S, excess / drain_rate) if excess > 0 and drain_rate > 0 else 0.0
+    if excess <= 0 or drain_rate <= 0:
+        return 0.0
+    return min(LONGEST_S, max(excess, _SHARE_OF_QUEUE * ahead) / drain_rate)

@@ -46,8 +46,9 @@ def test_each_repetition_is_counted_once(refusals: Refusals) -> None:
     assert refusals.again(ANN, "plan-1", 20, 9.0) is None
 
 
-def test_it_lasts_until_as_many_are_answered_as_stood_in_the_way_and_never_long() -> None:
-    assert lasts_s(30, 28, 100.0) == pytest.approx(0.02)
+def test_it_lasts_until_as_many_are_answered_as_stood_in_the_way_or_a_tenth_of_all_and_never_long() -> None:
+    assert lasts_s(30, 26, 100.0) == pytest.approx(0.04)
+    assert lasts_s(30, 29, 100.0) == pytest.approx(0.03)
     assert lasts_s(3000, 20, 100.0) == LONGEST_S
     assert lasts_s(20, 20, 100.0) == lasts_s(30, 20, 0.0) == 0.0
     assert lasts_s(3, -1, 1000.0) == pytest.approx(0.003)
