@@ -55,7 +55,7 @@ chaos: install  ## break a suite under load FAULTS=1000 times, check its promise
 bench: install  ## the suite against the bare model, as ratios (20 minutes; QUICK=1: three); results in out/
 	$(BIN)/python -m loadtests.bench $(if $(QUICK),--quick) $(if $(PICTURES),--pictures $(PICTURES)) --out out
 
-rivals: install  ## the suite beside mosec, Triton, LitServe, BentoML and Ray Serve (13 minutes; QUICK=1: 6; ONLY=mosec,servoir)
+rivals: install  ## the suite beside mosec, Triton, LitServe, BentoML and Ray Serve (17 minutes; QUICK=1: 11; ONLY=mosec,servoir)
 	$(BIN)/python -m loadtests.rivals $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(PICTURES),--pictures $(PICTURES)) --out out
 

@@ -1,7 +1,7 @@
 """``python -m loadtests.rivals [--quick] [--only mosec,servoir]``: ours and others, in one run on the same cores.
 
 Each gets the same pictures, runs the same engine and adapter, and is measured by the same generator, one after the
-other; the bare model is measured before and after. Results: a table, ``rivals.json`` and ``rivals.md``.
+other, and the bare model before and after each. Results: a table, ``rivals.json`` and ``rivals.md``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from loadtests.bench import models, pictures
 from loadtests.bench.models import Model
 from loadtests.bench.plan import BODY_BYTES
 from loadtests.bench.results import machine
-from loadtests.rivals import environments, limit, measure, report, results
+from loadtests.rivals import environments, measure, report, results
 from loadtests.rivals.environments import CannotInstall
 from loadtests.rivals.expected import with_expected
+from loadtests.rivals.limit import Yardstick
 from loadtests.rivals.plan import Plan, grid
 from loadtests.rivals.results import OURS, Comparison, Server, Setting
 from loadtests.rivals.rival import RIVALS, Rival
@@ -91,18 +92,17 @@ def _settings(rival: Rival, plan: Plan, known: dict[str, Setting]) -> list[Setti
 
 def _measure(plan: Plan, names: Sequence[str], known: dict[str, Setting], console: Console) -> Comparison:
     with console.status("the bare model"):
-        bare = limit.tried(plan.model, plan.pictures_folder, plan.cores, seconds=1.0 if plan.quick else 2.5)
-    comparison = Comparison(plan.model.key, bare, machine(plan.cores), plan.quick)
+        yardstick = Yardstick(plan.model, plan.pictures_folder, plan.cores, seconds=1.5 if plan.quick else 2.5)
+    comparison = Comparison(plan.model.key, yardstick.limit, machine(plan.cores), plan.quick)
     if OURS in names:
         with console.status(OURS):
-            _add(comparison, measure.ours(plan, limit_per_s=bare.per_s), console)
+            _add(comparison, measure.ours(plan, yardstick), console)
     for rival in RIVALS:
         if rival.name in names:
             with console.status(rival.name):
                 settings = _settings(rival, plan, known)
-                _add(comparison, measure.rival(rival, plan, settings, limit_per_s=bare.per_s), console)
-    with console.status("the bare model again"):
-        comparison.limit = limit.again(bare, plan.model, plan.pictures_folder, seconds=2.0 if plan.quick else 5.0)
+                _add(comparison, measure.rival(rival, plan, settings, yardstick), console)
+    comparison.limit = yardstick.limit
     return comparison
 
 

@@ -34,8 +34,8 @@ def best(tried: Sequence[Tried]) -> Tried:
     return max(tried, key=lambda one: one.few.per_s * one.many.per_s)
 
 
-def overload(seen: Seen, begin: float, end: float, *, rate: float, deadline_s: float) -> Overload:
-    """Return what became of the requests that were due between *begin* and *end*."""
+def overload(seen: Seen, begin: float, end: float, *, rate: float, deadline_s: float, bare_per_s: float) -> Overload:
+    """Return what became of the requests that were due between *begin* and *end*, beside what the bare model did."""
     rows = zip(seen.due, seen.took_s, seen.status, strict=True)
     due = [(took, status) for at, took, status in rows if begin <= at < end]
     right = [took for took, status in due if status == 200]
@@ -44,6 +44,7 @@ def overload(seen: Seen, begin: float, end: float, *, rate: float, deadline_s: f
     return Overload(
         offered_per_s=rate,
         deadline_s=deadline_s,
+        bare_per_s=bare_per_s,
         on_time_per_s=on_time / (end - begin),
         late=len(right) - on_time,
         refused=len(refused),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from loadtests.bench import bare
 from loadtests.bench.bare import Bare, Way
@@ -12,8 +13,40 @@ from loadtests.bench.figures import median
 from loadtests.bench.models import Model
 from loadtests.rivals.results import Limit
 
+Found = TypeVar("Found")
 
-def tried(model: Model, pictures: Path, cores: int, *, seconds: float) -> Limit:
+
+class Yardstick:
+    """The bare model of *model* at its best way; *seconds* for each measurement.
+
+    A machine's speed changes within minutes, so it is measured again before and after all that is held to it.
+    """
+
+    def __init__(self, model: Model, pictures: Path, cores: int, *, seconds: float) -> None:
+        self._model, self._pictures, self._seconds = model, pictures, seconds
+        self._limit = _tried(model, pictures, cores, seconds=seconds)
+
+    @property
+    def limit(self) -> Limit:
+        """The best way with all its rounds until now."""
+        return self._limit
+
+    def beside(self, measure: Callable[[], Found]) -> tuple[Found, float]:
+        """Return what *measure* finds, and what the bare model did before and after it, in pictures per second."""
+        before = self._again()
+        found = measure()
+        return found, (before + self._again()) / 2
+
+    def _again(self) -> float:
+        limit = self._limit
+        runs = _side_by_side(self._model, self._pictures, limit.processes, [limit.way.way], self._seconds)
+        per_s = sum(run[0].items_per_s for run in runs)
+        rounds = [*limit.rounds_per_s, per_s]
+        self._limit = Limit(limit.way, limit.processes, limit.tried, rounds, median(rounds))
+        return per_s
+
+
+def _tried(model: Model, pictures: Path, cores: int, *, seconds: float) -> Limit:
     """Try one process in several ways, and one process for each core; return the best."""
     together = bare.run(model, pictures, bare.ways(cores, quick=True), seconds=seconds)
     alone = [Way(threads=1, batch_size=size, callers=1, executions=1) for size in (1, 4, 8)]
@@ -22,13 +55,6 @@ def tried(model: Model, pictures: Path, cores: int, *, seconds: float) -> Limit:
     processes, way = max(found, key=lambda one: one[1].items_per_s)
     names = {_told(count, each): each.items_per_s for count, each in found}
     return Limit(way, processes, names, [way.items_per_s], way.items_per_s)
-
-
-def again(limit: Limit, model: Model, pictures: Path, *, seconds: float) -> Limit:
-    """Return *limit* with its best way measured once more; the limit is the middle of all."""
-    runs = _side_by_side(model, pictures, limit.processes, [limit.way.way], seconds)
-    rounds = [*limit.rounds_per_s, sum(run[0].items_per_s for run in runs)]
-    return Limit(limit.way, limit.processes, limit.tried, rounds, median(rounds))
 
 
 def _side_by_side(

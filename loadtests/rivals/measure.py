@@ -16,6 +16,7 @@ from loadtests.bench.models import Model
 from loadtests.bench.suite import SUPERVISOR, Suite, free_block
 from loadtests.rivals import environments, figures, load, running
 from loadtests.rivals.environments import CannotInstall
+from loadtests.rivals.limit import Yardstick
 from loadtests.rivals.plan import DEADLINE_S, FEW, KILL_CLIENTS, MANY, QUEUE_SHARE, TIMES, Plan, cheapest
 from loadtests.rivals.results import OURS, Cost, Killed, Overload, Server, Setting, Throughput, Tried
 from loadtests.rivals.rival import Rival
@@ -26,7 +27,7 @@ _KILL_AFTER_S = 2.0
 _PORTS = 10
 
 
-def ours(plan: Plan, *, limit_per_s: float) -> Server:
+def ours(plan: Plan, yardstick: Yardstick) -> Server:
     """Return the row of our suite: as ``servoir up`` starts it, its gateways asked without nginx, as rivals are.
 
     A kill is measured twice: of the only model server, and of one where each core has one, as rivals' workers are.
@@ -34,11 +35,11 @@ def ours(plan: Plan, *, limit_per_s: float) -> Server:
     server, began = Server(OURS), time.monotonic()
     with Suite(plan.home / "suite", [plan.model, plan.echo]) as suite:
         target = _of_suite(suite, plan.model, plan.pictures)
-        server.best = _tried(None, target, plan)
+        server.best = _tried(None, target, plan, yardstick)
         server.tried = [server.best]
         server.cost = _cost(_of_suite(suite, plan.echo, [plan.body]), plan)
         timed = target._replace(headers={"X-Request-Timeout-S": f"{DEADLINE_S:g}"})
-        server.overload = _overload(timed, limit_per_s, plan)
+        server.overload = _overload(timed, plan, yardstick)
         server.killed_alone = _killed(target, plan)
     with Suite(plan.home / "replicas", [plan.model], replicas=plan.cores) as suite:
         server.killed = _killed(_of_suite(suite, plan.model, plan.pictures), plan)
@@ -46,7 +47,7 @@ def ours(plan: Plan, *, limit_per_s: float) -> Server:
     return server
 
 
-def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: float) -> Server:
+def rival(one: Rival, plan: Plan, settings: Sequence[Setting], yardstick: Yardstick) -> Server:
     """Return the row of a rival: every one of *settings*, then the rest at the best of them.
 
     What cannot be had or does not serve is said in the row, beside what was measured until then.
@@ -54,13 +55,13 @@ def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: f
     server, began = Server(one.name, environments.version(one)), time.monotonic()
     try:
         programs = environments.programs(one, plan.cache)
-        best = _best(one, programs, plan, settings, server)
+        best = _best(one, programs, plan, settings, server, yardstick)
         at_best = best.setting or settings[0]
         if server.killed is None:
             with _serving(one, programs, at_best, plan) as target:
                 server.killed = _killed(target, plan)
         with _serving(one, programs, at_best, plan, limited_to=_queue_limit(best.many.per_s)) as target:
-            server.overload = _overload(target, limit_per_s, plan)
+            server.overload = _overload(target, plan, yardstick)
         with _serving(one, programs, cheapest(), plan, echo=True) as target:
             server.cost = _cost(target, plan)
     except (CannotInstall, DoesNotServe) as error:
@@ -69,11 +70,13 @@ def rival(one: Rival, plan: Plan, settings: Sequence[Setting], *, limit_per_s: f
     return server
 
 
-def _best(one: Rival, programs: Path, plan: Plan, settings: Sequence[Setting], server: Server) -> Tried:
+def _best(
+    one: Rival, programs: Path, plan: Plan, settings: Sequence[Setting], server: Server, yardstick: Yardstick
+) -> Tried:
     """Return the best of *settings*; where that is the last, its worker is killed at once, which spares a start."""
     for setting in settings:
         with _serving(one, programs, setting, plan) as target:
-            server.tried.append(_tried(setting, target, plan))
+            server.tried.append(_tried(setting, target, plan, yardstick))
             server.best = best = figures.best(server.tried)
             if setting is settings[-1] and best is server.tried[-1]:
                 server.killed = _killed(target, plan)
@@ -110,8 +113,11 @@ def _of_suite(suite: Suite, model: Model, pictures: Sequence[Picture]) -> Target
     return Target(suite.direct, path, "", {}, suite.parts()[SUPERVISOR], pictures)
 
 
-def _tried(setting: Setting | None, target: Target, plan: Plan) -> Tried:
-    return Tried(setting, few=_throughput(target, FEW, plan), many=_throughput(target, MANY, plan))
+def _tried(setting: Setting | None, target: Target, plan: Plan, yardstick: Yardstick) -> Tried:
+    (few, many), bare_per_s = yardstick.beside(
+        lambda: (_throughput(target, FEW, plan), _throughput(target, MANY, plan)),
+    )
+    return Tried(setting, few, many, bare_per_s)
 
 
 def _throughput(target: Target, clients: int, plan: Plan) -> Throughput:
@@ -126,10 +132,12 @@ def _cost(target: Target, plan: Plan) -> Cost:
     return Cost(cpu_us=1e6 * came.cpu_s / answered, per_s=right.per_s, wrong=right.wrong)
 
 
-def _overload(target: Target, limit_per_s: float, plan: Plan) -> Overload:
-    rate = TIMES * limit_per_s
-    came = load.run(target, rate=rate, seconds=plan.overload_s, warm_up_s=plan.warm_up_s + DEADLINE_S)
-    return figures.overload(came.seen, came.begin, came.end, rate=rate, deadline_s=DEADLINE_S)
+def _overload(target: Target, plan: Plan, yardstick: Yardstick) -> Overload:
+    rate = TIMES * yardstick.limit.per_s
+    came, bare_per_s = yardstick.beside(
+        lambda: load.run(target, rate=rate, seconds=plan.overload_s, warm_up_s=plan.warm_up_s + DEADLINE_S),
+    )
+    return figures.overload(came.seen, came.begin, came.end, rate=rate, deadline_s=DEADLINE_S, bare_per_s=bare_per_s)
 
 
 def _killed(target: Target, plan: Plan) -> Killed:

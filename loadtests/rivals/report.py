@@ -30,7 +30,7 @@ def rows(comparison: Comparison) -> list[list[str]]:
     """Return the table's rows: the bare model, then each server, then those that could not be had."""
     limit = comparison.limit
     bare = ["bare model", _way(limit), *[f"{limit.per_s:.1f}/s"] * 2]
-    found = [_padded(bare), *(_row(server, limit.per_s) for server in comparison.servers)]
+    found = [_padded(bare), *(_row(server) for server in comparison.servers)]
     return found + [_padded([name, "not to be had"]) for name in NOT_TO_BE_HAD]
 
 
@@ -39,7 +39,7 @@ def notes(comparison: Comparison) -> list[str]:
     limit = comparison.limit
     ways = ", ".join(f"{way}: {per_s:.1f}" for way, per_s in limit.tried.items())
     rounds = ", ".join(f"{each:.1f}" for each in limit.rounds_per_s)
-    found = [f"bare model, pictures/s: {ways}; its best at the begin and the end of the run: {rounds}"]
+    found = [f"bare model, pictures/s: {ways}; its best in all rounds: {rounds}"]
     for server in comparison.servers:
         found += _notes(server)
     return found + [f"{name}: {why}" for name, why in NOT_TO_BE_HAD.items()]
@@ -70,21 +70,22 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(f"[dim]{comparison.model}; {machine.processor}, {machine.cores} cores{quick}[/]")
 
 
-def _row(server: Server, limit_per_s: float) -> list[str]:
+def _row(server: Server) -> list[str]:
     name = f"{server.name} {server.version}".strip()
     if server.best is None:
         return _padded([name, "see below"])
-    setting = server.best.setting.told() if server.best.setting else "sets itself"
-    rates = [f"{each.per_s:.1f}/s ({each.per_s / limit_per_s:.2f})" for each in (server.best.few, server.best.many)]
+    best = server.best
+    setting = best.setting.told() if best.setting else "sets itself"
+    rates = [f"{each.per_s:.1f}/s ({each.per_s / best.bare_per_s:.2f})" for each in (best.few, best.many)]
     cost = f"{server.cost.cpu_us:.0f} µs" if server.cost else _NONE
-    return [name, setting, *rates, cost, *_overload(server.overload, limit_per_s), _killed(server.killed)]
+    return [name, setting, *rates, cost, *_overload(server.overload), _killed(server.killed)]
 
 
-def _overload(one: Overload | None, limit_per_s: float) -> list[str]:
+def _overload(one: Overload | None) -> list[str]:
     if one is None:
         return [_NONE] * 4
     refusal = _NONE if one.refusal_p50_ms is None else f"{one.refusal_p50_ms:.1f} ms"
-    goodput = f"{one.on_time_per_s:.1f}/s ({one.on_time_per_s / limit_per_s:.2f})"
+    goodput = f"{one.on_time_per_s:.1f}/s ({one.on_time_per_s / one.bare_per_s:.2f})"
     return [goodput, str(one.late), refusal, str(one.unanswered)]
 
 

@@ -39,11 +39,15 @@ class Throughput(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A setting, with few clients and with many; None is our own suite, which sets itself."""
+    """A setting, with few clients and with many; None is our own suite, which sets itself.
+
+    *bare_per_s* is what the bare model did before and after.
+    """
 
     setting: Setting | None
     few: Throughput
     many: Throughput
+    bare_per_s: float
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -58,11 +62,12 @@ class Overload(msgspec.Struct, frozen=True):
     """What came of more than can be done, over the measured time.
 
     *on_time_per_s* are 200 within the deadline, *late* 200 after it. *refused* are all other answers, of which half
-    came within *refusal_p50_ms*; *unanswered* got none.
+    came within *refusal_p50_ms*; *unanswered* got none. *bare_per_s* is what the bare model did before and after.
     """
 
     offered_per_s: float
     deadline_s: float
+    bare_per_s: float
     on_time_per_s: float
     late: int
     refused: int
@@ -110,7 +115,7 @@ class Server(msgspec.Struct):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """The bare model: the best of what was tried (*processes* side by side), at the begin and at the end of the run."""
+    """The bare model: the best of what was tried (*processes* side by side), and the middle of all its rounds."""
 
     way: Bare
     processes: int

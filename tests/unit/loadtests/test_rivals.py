@@ -30,7 +30,7 @@ def _seen(*rows: tuple[float, float, int], wrong: int = 0, unasked: int = 0) -> 
 
 
 def _tried(few: float, many: float, setting: Setting | None = None) -> Tried:
-    return Tried(setting, Throughput(8, few, 1.0, 1.0, 0, {200: 1}), Throughput(64, many, 1.0, 1.0, 0, {200: 1}))
+    return Tried(setting, Throughput(8, few, 1.0, 1.0, 0, {200: 1}), Throughput(64, many, 1.0, 1.0, 0, {200: 1}), 100.0)
 
 
 def _comparison(*servers: Server) -> Comparison:
@@ -60,7 +60,7 @@ def test_of_an_overload_each_request_is_on_time_late_refused_or_unanswered() -> 
         (0.5, 0.1, 200), (1.0, 1.0, 200), (1.1, 1.1, 200), (1.2, 0.002, 429), (1.3, 0.9, 408), (1.4, 9.0, NO_ANSWER)
     )
 
-    found = figures.overload(seen, 1.0, 2.0, rate=400.0, deadline_s=1.0)
+    found = figures.overload(seen, 1.0, 2.0, rate=400.0, deadline_s=1.0, bare_per_s=100.0)
 
     assert (found.on_time_per_s, found.late, found.refused, found.unanswered) == (1.0, 1, 2, 1)
     assert found.refusal_p50_ms == pytest.approx(2.0)
@@ -68,7 +68,7 @@ def test_of_an_overload_each_request_is_on_time_late_refused_or_unanswered() -> 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 20), st.sampled_from([200, 429, 504, NO_ANSWER]))))
 def test_no_request_of_an_overload_is_counted_twice_or_forgotten(rows: list[tuple[float, float, int]]) -> None:
-    found = figures.overload(_seen(*rows), 0.0, 11.0, rate=1.0, deadline_s=1.0)
+    found = figures.overload(_seen(*rows), 0.0, 11.0, rate=1.0, deadline_s=1.0, bare_per_s=1.0)
 
     on_time = round(found.on_time_per_s * 11.0)
     assert on_time + found.late + found.refused + found.unanswered == len(rows) == sum(found.statuses.values())
@@ -146,7 +146,7 @@ def test_a_row_of_the_table_has_a_cell_under_every_header() -> None:
         "mosec",
         "1.0",
         best=_tried(90.0, 95.0, Setting(2, 1, 4, 2)),
-        overload=Overload(400.0, 1.0, 80.0, 3, 100, 2.5, 0, {200: 80}),
+        overload=Overload(400.0, 1.0, 160.0, 80.0, 3, 100, 2.5, 0, {200: 80}),
     )
     absent = Server("ray", "2.0", why_not="no wheel")
 
@@ -154,6 +154,7 @@ def test_a_row_of_the_table_has_a_cell_under_every_header() -> None:
 
     assert all(len(row) == len(report.HEADERS) for row in table)
     assert table[1][:4] == ["mosec 1.0", "2 x 1 threads, batch 4, wait 2 ms", "90.0/s (0.90)", "95.0/s (0.95)"]
+    assert table[1][5] == "80.0/s (0.50)"
     assert "ray: no wheel" in report.markdown(_comparison(full, absent))
 
 
