@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
 import msgspec
 
 from chassis.rpc import model_server_pb2 as pb
@@ -50,26 +49,18 @@ def send(order: BatchOrder) -> BatchesSeen:
     payloads = [Path(file).read_bytes() for file in order.files]
     region = Region(FOLDER, 4 * sum(map(len, payloads))) if order.shared else None
     contents = [_content(payload, region) for payload in payloads]
-    answered_at, failed, errors = list[float](), list[int](), list[Exception]()
+    answered_at, failed = list[float](), list[int]()
 
     def keep_sending(caller: int) -> None:
         start = caller * len(contents) // order.in_flight
         shown = itertools.islice(itertools.cycle(contents), start, None)
-        try:
-            while time.monotonic() < order.end_at:
-                answer = stub.Predict(_request(order, list(itertools.islice(shown, order.batch_size))), _TIMEOUT_S)
-                answered_at.append(time.monotonic())
-                failed.append(sum(not outcome.HasField("prediction") for outcome in answer.outcomes))
-        except grpc.RpcError as error:
-            errors.append(error)
+        while time.monotonic() < order.end_at:
+            answer = stub.Predict(_request(order, list(itertools.islice(shown, order.batch_size))), _TIMEOUT_S)
+            answered_at.append(time.monotonic())
+            failed.append(sum(not outcome.HasField("prediction") for outcome in answer.outcomes))
 
-    callers = [threading.Thread(target=keep_sending, args=(number,)) for number in range(order.in_flight)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(order.in_flight) as pool:
+        list(pool.map(keep_sending, range(order.in_flight)))
     return BatchesSeen(answered_at, sum(failed))
 
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -71,28 +72,18 @@ class Bare:
     def run(self, way: Way, seconds: float) -> tuple[float, float]:
         """Return items per second and the median seconds of a batch, over about *seconds*; raises what a run raised."""
         slots = threading.Semaphore(way.executions)
-        rates, times, errors = list[float](), list[float](), list[Exception]()
 
-        def keep_calling(first: int) -> None:
-            try:
-                began, own, batches = time.perf_counter(), list[float](), self._batches(first, way)
-                while not own or time.perf_counter() - began < seconds:
-                    start = time.perf_counter()
-                    self._answer(next(batches), slots)
-                    own.append(time.perf_counter() - start)
-                rates.append(len(own) * way.batch_size / (time.perf_counter() - began))
-                times.extend(own)
-            except Exception as error:
-                errors.append(error)
+        def keep_calling(first: int) -> tuple[float, list[float]]:
+            began, own, batches = time.perf_counter(), list[float](), self._batches(first, way)
+            while not own or time.perf_counter() - began < seconds:
+                start = time.perf_counter()
+                self._answer(next(batches), slots)
+                own.append(time.perf_counter() - start)
+            return len(own) * way.batch_size / (time.perf_counter() - began), own
 
-        callers = [threading.Thread(target=keep_calling, args=(number,)) for number in range(way.callers)]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
-        if errors:
-            raise errors[0]
-        return sum(rates), statistics.median(times)
+        with ThreadPoolExecutor(way.callers) as pool:
+            rates, times = zip(*pool.map(keep_calling, range(way.callers)), strict=True)
+        return sum(rates), statistics.median(itertools.chain.from_iterable(times))
 
     def _batches(self, caller: int, way: Way) -> Iterator[list[bytes]]:
         """Yield batches for ever; callers begin at different pictures."""

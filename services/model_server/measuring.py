@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -77,24 +77,15 @@ def side_by_side(
 
     A call returns how long it waited, in seconds. Raises what one raised.
     """
-    began, spans, errors = clock(), list[Span](), list[Exception]()
+    began = clock()
 
-    def keep_calling(call: Callable[[], float]) -> None:
-        try:
-            while True:
-                start = clock()
-                waited = call()
-                spans.append(Span(start + waited, clock()))
-                if clock() - began >= seconds:
-                    return
-        except Exception as error:
-            errors.append(error)
+    def keep_calling(call: Callable[[], float]) -> list[Span]:
+        spans = list[Span]()
+        while not spans or clock() - began < seconds:
+            start = clock()
+            waited = call()
+            spans.append(Span(start + waited, clock()))
+        return spans
 
-    threads = [threading.Thread(target=keep_calling, args=(call,), name="warm-up") for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return spans
+    with ThreadPoolExecutor(len(calls), thread_name_prefix="warm-up") as pool:
+        return [span for spans in pool.map(keep_calling, calls) for span in spans]
