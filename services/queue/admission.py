@@ -13,8 +13,6 @@ from services.queue.plan import Plan
 NO_REPLICA = -2
 HOPELESS = -1
 _MARGIN_S = 0.005
-_CAUTION = 0.9
-"""How much of the predicted room is given away; a queue that is a little shorter costs no throughput."""
 _SHORTEST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 60.0
 _NO_REPLICA_RETRY_S = 1.0
@@ -32,7 +30,7 @@ def max_ahead(plan: Plan, remaining_s: float) -> int:
     if remaining_s <= plan.least_s:
         return HOPELESS
     spare_s = remaining_s - plan.at_best_s - _MARGIN_S
-    return max(0, math.floor(_CAUTION * spare_s * plan.drain_rate))
+    return max(0, math.floor(plan.share * spare_s * plan.drain_rate))
 
 
 def left_s(plan: Plan, ahead: int) -> float:

@@ -31,6 +31,7 @@ from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.suspects import Suspects
+from services.queue.trust import Trust
 
 log = logs.logger()
 _TRIES_TO_SETTLE = 30
@@ -51,6 +52,7 @@ class Feeder:
         self._replicas = Replicas(model, opened=self.wake)
         self._publisher = Publisher(model, me, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
+        self._trust = Trust()
         self._running: set[str] = set()
         self._batches = Background()
         self._woken = asyncio.Event()
@@ -206,7 +208,7 @@ class Feeder:
             log.warning("ownership_lost", model=self.model)
             self.lose()
             return False
-        metrics.late(self.model).inc(claimed.late)
+        self._late(claimed.late)
         self._suspects.expect(claimed.suspects, claimed.next_suspect_s)
         if choice == "newcomer" and claimed.items:
             self._newcomer = True  # another may be behind it
@@ -225,6 +227,10 @@ class Feeder:
         batch = Batch(self.model, replica, items, claimed_at_s, self._payloads, at_once=is_guest)
         number = replica.receive() if is_guest else replica.begin(len(items))
         self._batches.start(self._see_through(batch, replica, number))
+
+    def _late(self, items: int) -> None:
+        metrics.late(self.model).inc(items)
+        self._trust.late(items)
 
     async def _payloads(self, items: Sequence[broker.Item]) -> list[bytes | None]:
         """Return the payloads of items; None for one that has its answer."""
@@ -263,6 +269,7 @@ class Feeder:
                     length = self._settings.quarantine_max_items
                     call = broker.finish(self.model, batch.results, quarantine_length=length)
                     batch.count(await run_async(self._redis, call))
+                    self._trust.answered(len(batch.results))
                 return not batch.back or await self._requeue(batch.back)
             except RedisError:
                 await asyncio.sleep(_pause_s(failures))
@@ -285,7 +292,9 @@ class Feeder:
         if not self.token:
             return
         late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
-        metrics.late(self.model).inc(late_interactive + late_batch)
+        self._late(late_interactive + late_batch)
+        self._trust.settle()
+        metrics.ADMISSION.labels(self.model).set(self._trust.share)
         seen = broker.read_view(view)
         metrics.show(self.model, seen)
         refused = seen.get("refused", {})
@@ -309,4 +318,4 @@ class Feeder:
     async def publish_plan(self) -> None:
         """Tell the gateways how the model is served, where that has changed."""
         if self.token:
-            await self._publisher.publish(self.token)
+            await self._publisher.publish(self.token, self._trust.share)

@@ -18,6 +18,9 @@ QUARANTINED = Gauge("servoir_queue_quarantined_items", "Items in quarantine", _M
 REPLICAS = Gauge(
     "servoir_queue_replicas", "Live model servers; usable: not draining and not left out", [*_MODEL, "state"]
 )
+ADMISSION = Gauge(
+    "servoir_queue_admission_share", "Share of the predicted room that is given away; falls where some are late", _MODEL
+)
 PENDING = Gauge("nv_inference_pending_request_count", "Items waiting, under Triton's name for it", ["model", "version"])
 USAGE_WAITING = Gauge("servoir_queue_usage_waiting_records", "Usage records not yet taken for the registry")
 BATCH = Histogram("servoir_queue_batch_items", "Items in a batch that ran", _MODEL, buckets=BATCH_BUCKETS)
@@ -56,7 +59,7 @@ def show(model: str, view: Mapping[str, Any]) -> None:
 
 def forget(model: str) -> None:
     """Show a model's gauges no more: another dispatcher has it now, or it is gone."""
-    for gauge in (DEPTH, AT_WORK, SUSPECTS, OLDEST, BYTES, QUARANTINED, REPLICAS):
+    for gauge in (DEPTH, AT_WORK, SUSPECTS, OLDEST, BYTES, QUARANTINED, REPLICAS, ADMISSION):
         gauge.remove_by_labels({"model": model})
     name, _, version = model.rpartition("-")
     PENDING.remove_by_labels({"model": name, "version": version})

@@ -7,7 +7,10 @@ from functools import cached_property
 
 import msgspec
 
+from services.queue import trust
+
 _NOISE = 0.1
+_SHARE_NOISE = 0.025
 _UNKNOWN_SERVICE_S = 0.01
 
 
@@ -34,7 +37,8 @@ class ReplicaPlan(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True, dict=True):
     """The state of a model's service at one moment; *version* is new with every change.
 
-    *least_s* is the shortest service lately seen: with less time left, nothing can be answered.
+    *least_s* is the shortest service lately seen: with less time left, nothing can be answered. *share* is how much of
+    the room that it predicts is given away (trust.py).
     """
 
     version: str
@@ -42,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     least_s: float
     max_items: int
     max_bytes: int
+    share: float = trust.MOST
 
     @cached_property
     def drain_rate(self) -> float:
@@ -66,9 +71,13 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         def times(plan: Plan) -> list[float]:
             return [plan.least_s, *(seconds for replica in plan.replicas for seconds in replica.service_s)]
 
-        return shape(self) == shape(other) and all(
-            math.isclose(mine, theirs, rel_tol=_NOISE, abs_tol=0.0005)
-            for mine, theirs in zip(times(self), times(other), strict=True)
+        return (
+            shape(self) == shape(other)
+            and math.isclose(self.share, other.share, abs_tol=_SHARE_NOISE)
+            and all(
+                math.isclose(mine, theirs, rel_tol=_NOISE, abs_tol=0.0005)
+                for mine, theirs in zip(times(self), times(other), strict=True)
+            )
         )
 
 

@@ -26,18 +26,21 @@ class Publisher:
         """Publish again, whatever was: another dispatcher may have done so since."""
         self._in_force = None
 
-    async def publish(self, token: str) -> None:
-        """Publish the plan as it is now, where it differs from the one in force by more than noise."""
+    async def publish(self, token: str, share: float) -> None:
+        """Publish the plan as it is now, where it differs from the one in force by more than noise.
+
+        *share* is how much of the room that it predicts is given away.
+        """
         if not self._replicas.known:
             return
-        plan = self._plan(version=f"{token}:{next(self._numbers)}")
+        plan = self._plan(f"{token}:{next(self._numbers)}", share)
         if self._in_force is not None and plan.is_close_to(self._in_force):
             return
         call = broker.publish_plan(self._model, self._me, token, plan.version, plan.json())
         await run_async(self._redis, call)
         self._in_force = plan
 
-    def _plan(self, version: str) -> Plan:
+    def _plan(self, version: str, share: float) -> Plan:
         counted = self._replicas.counted()
         now_s = time.monotonic()
         return Plan(
@@ -46,4 +49,5 @@ class Publisher:
             least_s=min((replica.latency.least_s(now_s) for replica in counted), default=0.0),
             max_items=self._settings.queue_max_items,
             max_bytes=self._settings.queue_max_bytes,
+            share=round(share, 3),
         )

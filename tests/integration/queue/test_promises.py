@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from chassis.errors import Conflict, DeadlineExceeded, TooBusy, Unavailable
+from chassis.errors import Conflict, DeadlineExceeded, Unavailable
 from services.queue.client import QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, answers, ask, at_once, at_work, depth, planned
@@ -114,103 +114,6 @@ def test_an_answer_that_comes_late_is_a_504_and_counts_once(
     assert ask(client, b"y")[0].status == 200
     wait_until(lambda: len(registry.counted()) == 2, what="usage")
     assert sorted(one.status for one in registry.counted()) == [200, 504]
-    slow.stop()
-
-
-def test_what_cannot_be_in_time_is_refused_at_the_door(
-    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
-    start_dispatcher()
-    planned(redis_url)
-    asked = at_once(client, [b"%d" % number for number in range(6)])
-    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
-
-    with pytest.raises(TooBusy, match="longer than the deadline") as refused:
-        ask(client, b"x", timeout_s=1.5)
-
-    assert 0.1 <= (refused.value.retry_after_s or 0) <= 3.0
-    assert QueueOperator(redis_url).overview()[0].refused == {"interactive:deadline": 1}
-    assert all(call.result()[0].status == 200 for call in asked)
-    slow.stop()
-
-
-def test_every_refusal_is_counted_though_only_the_first_is_asked_for(
-    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
-    start_dispatcher()
-    planned(redis_url)
-    asked = at_once(client, [b"%d" % number for number in range(6)])
-    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
-
-    for _ in range(20):
-        with pytest.raises(TooBusy, match="longer than the deadline"):
-            ask(client, b"x", timeout_s=1.5)
-
-    refused = {"interactive:deadline": 20}
-    wait_until(lambda: QueueOperator(redis_url).overview()[0].refused == refused, what="the count")
-    assert all(call.result()[0].status == 200 for call in asked)
-    assert ask(client, b"x", timeout_s=1.5)[0].status == 200
-    slow.stop()
-
-
-@pytest.mark.parametrize(
-    ("bound", "reason"),
-    [({"SERVOIR_QUEUE_MAX_ITEMS": "3"}, "count"), ({"SERVOIR_QUEUE_MAX_BYTES": "3000"}, "bytes")],
-)
-def test_a_queue_is_bounded(
-    bound: dict[str, str],
-    reason: str,
-    redis_url: str,
-    client: QueueClient,
-    registry: FakeRegistry,
-    start_dispatcher: StartDispatcher,
-) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address))
-    start_dispatcher(**bound)
-    planned(redis_url)
-    asked = at_once(client, [bytes(1000), bytes(1000)])
-    wait_until(lambda: depth(redis_url) == 2, what="two items")
-
-    with pytest.raises(TooBusy) as refused:
-        ask(client, bytes(1000), bytes(1000))
-
-    assert refused.value.retry_after_s
-    assert depth(redis_url) == 2, "all payloads of a request are let in, or none"
-    assert QueueOperator(redis_url).overview()[0].refused == {f"interactive:{reason}": 1}
-    assert ask(client, bytes(1000))[0].status == 200
-    assert all(call.result()[0].status == 200 for call in asked)
-    slow.stop()
-
-
-def test_a_full_redis_refuses_and_still_answers(
-    tmp_path: Path, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
-    (tmp_path / "data").mkdir()
-    server, url = start_redis(tmp_path / "data", maxmemory="12mb")
-    slow = FakeModelServer(HashServicer(delay_s=1.0))
-    registry.lease(lease("slow", slow.address, batch_size=1))
-    start_dispatcher(url)
-    planned(url)
-    gateway = QueueClient(url)
-    gateway.start()
-
-    asked = at_once(gateway, [bytes(500_000) for _ in range(40)], timeout_s=60.0)
-    wait_until(lambda: any(call.error for call in asked), what="a refusal")
-    slow.servicer.delay_s = 0.0
-    wait_until(lambda: all(call.done for call in asked), what="an end of each")
-
-    assert {type(call.error) for call in asked if call.error} == {TooBusy}
-    answered = [call.answers[0].status for call in asked if not call.error]
-    assert answered and set(answered) == {200}
-    assert depth(url) == 0
-    wait_until(lambda: Asking(lambda: ask(gateway, bytes(500_000))).result_or_none(), what="room again")
-    gateway.close()
-    server.stop()
     slow.stop()
 
 
@@ -430,26 +333,3 @@ def test_an_item_that_fails_again_is_quarantined_once(
     assert answer.status == 500
     [anew] = operator.quarantine(MODEL)
     assert anew.id != item.id and anew.meta.request_id == "again"
-
-
-def test_a_refusal_is_quick(
-    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=1.0))
-    registry.lease(lease("slow", slow.address, batch_size=1, service_s=1.0))
-    start_dispatcher()
-    planned(redis_url)
-    asked = at_once(client, [b"a", b"b"])
-    wait_until(lambda: depth(redis_url) == 2, what="a queue")
-
-    took_s = []
-    for _ in range(21):
-        started_s = time.perf_counter()
-        with pytest.raises(TooBusy):
-            ask(client, bytes(50_000), timeout_s=1.0)
-        took_s.append(time.perf_counter() - started_s)
-
-    print(f"median refusal: {sorted(took_s)[10] * 1000:.2f} ms")
-    assert len(slow.servicer.batches) <= 2
-    assert all(call.result()[0].status == 200 for call in asked)
-    slow.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,13 @@ def test_the_queue_drains_at_the_best_rate_of_every_replica() -> None:
 def test_as_many_may_be_ahead_as_are_answered_in_what_is_left() -> None:
     assert max_ahead(plan(ONE_A_TENTH), 1.105) == 9  # nine tenths of the ten that a second is good for
     assert max_ahead(plan(EIGHT_A_FIFTH), 1.205) == pytest.approx(72, abs=1)
+
+
+def test_only_a_share_of_the_predicted_room_is_given_away() -> None:
+    halved = msgspec.structs.replace(plan(ONE_A_TENTH), share=0.5)
+
+    assert max_ahead(halved, 1.2) == 5
+    assert max_ahead(halved, 0.05) == 0, "what nothing is ahead of is tried all the same"
 
 
 def test_an_item_is_answered_after_those_ahead_and_its_own_batch() -> None:
@@ -87,3 +95,10 @@ def test_noise_makes_no_new_plan() -> None:
     assert not plan(ReplicaPlan(2, [0.1, 0.2]), least_s=0.05).is_close_to(now)
     assert not plan(ReplicaPlan(1, [0.1]), least_s=0.05).is_close_to(now)
     assert not plan(least_s=0.05).is_close_to(now)
+
+
+def test_a_share_that_has_changed_makes_a_new_plan() -> None:
+    now = plan(ONE_A_TENTH)
+
+    assert msgspec.structs.replace(now, share=now.share - 0.02).is_close_to(now)
+    assert not msgspec.structs.replace(now, share=now.share * 0.9).is_close_to(now)
