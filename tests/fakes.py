@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import grpc
 
-from chassis.errors import ModelFailed, Unavailable
+from chassis.errors import ModelFailed, NotFound, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc, registry_pb2, registry_pb2_grpc
 from chassis.rpc_server import RpcServer
@@ -73,7 +73,9 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
 
     def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:  # noqa: N802
         arrived_s = time.monotonic()
-        self._read_payloads(request)
+        gone = self._read_payloads(request)
+        if not request.items:
+            return pb.PredictResponse(outcomes=gone, clock_s=time.perf_counter())
         with nullcontext() if request.at_once else self._executions:
             wait_s = time.monotonic() - arrived_s
             self._note(request, wait_s)
@@ -82,15 +84,24 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
             time.sleep(self.delay_s + self.item_delay_s * len(request.items))
         timings = pb.Timings(wait_s=wait_s, infer_s=self.delay_s, total_s=time.monotonic() - arrived_s)
         outcomes = [self._outcome(item) for item in request.items]
+        outcomes += gone
         return pb.PredictResponse(outcomes=outcomes, timings=timings, clock_s=time.perf_counter())
 
-    def _read_payloads(self, request: pb.PredictRequest) -> None:
-        for item in request.items:
-            self.ways.append("memory" if item.HasField("spot") else "sent")
+    def _read_payloads(self, request: pb.PredictRequest) -> list[pb.Outcome]:
+        """Put the payloads that are in memory into their items; what is gone is taken out, and said so."""
+        gone = []
+        for item in list(request.items):
             if item.HasField("spot"):
                 spot = item.spot
                 assert self._memory, "it was said to share no memory"
-                item.payload = self._memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
+                try:
+                    item.payload = self._memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
+                except NotFound:
+                    gone.append(pb.Outcome(id=item.id, gone=True))
+                    request.items.remove(item)
+                    continue
+            self.ways.append("memory" if item.HasField("spot") else "sent")
+        return gone
 
     def _note(self, request: pb.PredictRequest, wait_s: float) -> None:
         self.batches.append([item.request_id for item in request.items])

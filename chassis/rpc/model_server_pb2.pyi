@@ -59,16 +59,18 @@ class PredictResponse(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., clock_s: _Optional[float] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("id", "prediction", "problem", "timings")
+    __slots__ = ("id", "prediction", "problem", "gone", "timings")
     ID_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     id: str
     prediction: bytes
     problem: Problem
+    gone: bool
     timings: Timings
-    def __init__(self, id: _Optional[str] = ..., prediction: _Optional[bytes] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., prediction: _Optional[bytes] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., gone: bool = ..., timings: _Optional[_Union[Timings, _Mapping]] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("status", "title", "detail")

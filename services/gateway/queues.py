@@ -94,7 +94,7 @@ def payload(model: str, id: str) -> Response:
     """Send the bytes of an item that was given up, as a file: nobody's browser is to open them."""
     item = _item(model, id)
     name = {"Content-Disposition": f'attachment; filename="{item.id}.bin"', "X-Content-Type-Options": "nosniff"}
-    return Response(item.payload, mimetype="application/octet-stream", headers=name)
+    return Response(item.kept(), mimetype="application/octet-stream", headers=name)
 
 
 @v3.post("/<model>/quarantine/<id>/replay")
@@ -145,6 +145,6 @@ def shown(item: QuarantinedItem) -> GivenUp:
         request_id=item.meta.request_id,
         task=item.meta.task,
         client=item.meta.client,
-        bytes=len(item.payload),
+        bytes=item.meta.size,
         failures=msgspec.to_builtins(item.failures),
     )

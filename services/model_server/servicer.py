@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from chassis import logs
-from chassis.errors import BadRequest, ServoirError, Unavailable
+from chassis.errors import BadRequest, NotFound, ServoirError, Unavailable
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
 from chassis.shared_memory import Reader, Spot
@@ -34,14 +34,19 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             arrived = loaded.pipeline.clock()
             ahead_s = time.time() - arrived
             self._check(request, loaded)
+            payloads = [self._payload(item) for item in request.items]
             works = [
-                _work(item, self._payload(item), arrived, item.by_s if request.instance_id else 0.0)
-                for item in request.items
+                _work(item, payload, arrived, item.by_s if request.instance_id else 0.0)
+                for item, payload in zip(request.items, payloads, strict=True)
+                if payload is not None
             ]
             done = loaded.pipeline.run(works, wanted=context.is_active, at_once=request.at_once)
-            response = _response(request.items, done, arrived, loaded.pipeline.clock())
-        count_batch(done)
-        self._tell(request.items, done, response.timings, ahead_s)
+            ran = iter(done)
+            came = [None if payload is None else next(ran) for payload in payloads]
+            response = _response(request.items, came, arrived, loaded.pipeline.clock())
+        if done:
+            count_batch(done)
+            self._tell(request.items, came, response.timings, ahead_s)
         return response
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:
@@ -74,22 +79,27 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         if not 1 <= len(request.items) <= most:
             raise BadRequest(f"a batch of {len(request.items)} items: this server takes 1 to {most}")
 
-    def _payload(self, item: pb.Item) -> bytes:
-        """Return an item's payload; raises NotFound where it is not in shared memory any more."""
+    def _payload(self, item: pb.Item) -> bytes | None:
+        """Return an item's payload; None where it is not in shared memory, or not any more."""
         if not item.HasField("spot"):
             return item.payload
         spot = item.spot
-        return self._shared_memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
+        try:
+            return self._shared_memory.read(Spot("", spot.region, spot.offset, spot.size, spot.number))
+        except NotFound:
+            return None
 
-    def _tell(self, items: Sequence[pb.Item], done: Sequence[Done], timings: pb.Timings, ahead_s: float) -> None:
+    def _tell(self, items: Sequence[pb.Item], came: Sequence[Done | None], timings: pb.Timings, ahead_s: float) -> None:
         """Write the batch's line; *ahead_s* is how far Unix time is ahead of the pipeline's clock."""
+        ran = [(item, done) for item, done in zip(items, came, strict=True) if done]
         log.info(
             "batch_answered",
             model_key=self._replica.modelinfo.key,
-            request_ids=[item.request_id for item in items],
-            began_at=[None if came.began is None else round(came.began + ahead_s, 3) for came in done],
-            items=len(done),
-            failed=sum(isinstance(item.answer, ServoirError) for item in done),
+            request_ids=[item.request_id for item, _ in ran],
+            began_at=[None if done.began is None else round(done.began + ahead_s, 3) for _, done in ran],
+            items=len(ran),
+            failed=sum(isinstance(done.answer, ServoirError) for _, done in ran),
+            gone=len(items) - len(ran),
             decode_s=round(timings.decode_s, 6),
             wait_s=round(timings.wait_s, 6),
             infer_s=round(timings.infer_s, 6),
@@ -109,14 +119,21 @@ def _work(item: pb.Item, payload: bytes, arrived: float, by_s: float) -> Work:
     return Work(payload, item.task, min(arrived + left if left else math.inf, by_s or math.inf))
 
 
-def _response(items: Sequence[pb.Item], done: Sequence[Done], arrived: float, ended: float) -> pb.PredictResponse:
+def _response(
+    items: Sequence[pb.Item], came: Sequence[Done | None], arrived: float, ended: float
+) -> pb.PredictResponse:
+    """Return what came of each item; None: it did not run, for its payload is gone."""
+    ran = [done for done in came if done]
     return pb.PredictResponse(
-        outcomes=[_outcome(item, came) for item, came in zip(items, done, strict=True)],
+        outcomes=[
+            _outcome(item, done) if done else pb.Outcome(id=item.id, gone=True)
+            for item, done in zip(items, came, strict=True)
+        ],
         timings=pb.Timings(
-            decode_s=sum(came.decode_s for came in done),
-            wait_s=sum(came.wait_s / came.shared for came in done),
-            infer_s=sum(came.infer_s / came.shared for came in done),
-            postprocess_s=sum(came.postprocess_s for came in done),
+            decode_s=sum(done.decode_s for done in ran),
+            wait_s=sum(done.wait_s / done.shared for done in ran),
+            infer_s=sum(done.infer_s / done.shared for done in ran),
+            postprocess_s=sum(done.postprocess_s for done in ran),
             total_s=ended - arrived,
         ),
         clock_s=ended,

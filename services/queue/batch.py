@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from redis.exceptions import RedisError
 
 from chassis import logs
-from chassis.errors import DeadlineExceeded, NotFound, ServoirError
+from chassis.errors import DeadlineExceeded, ServoirError
 from chassis.rpc import model_server_pb2 as pb
 from chassis.shared_memory import Spot
 from services.model_server.client import NotReached, Refused
-from services.queue import metrics, retries
-from services.queue.answers import Answer, Result, problem, result_of
+from services.queue import metrics
+from services.queue.answers import Answer, problem
 from services.queue.broker import Item
-from services.queue.history import Failure, read_history, write_history
+from services.queue.history import read_history
 from services.queue.replica import Replica
+from services.queue.verdicts import Verdicts
 
 log = logs.logger()
 _GRACE_S = 0.05
@@ -33,8 +33,8 @@ class Batch:
 
     *at_once*: to be run beside what runs there, without waiting for it.
 
-    After ``run``, ``results`` holds the answers to write (result, meta, body), and ``back`` what is to be tried again
-    (id, seconds to wait, history; '' where the item is not to blame).
+    After ``run``, ``verdicts`` holds what became of its items, but for those ``missing``: of these nothing ran, since
+    their payloads are in memory alone, and not to be read there by this server. ``unread`` says that it tried.
     """
 
     def __init__(
@@ -48,8 +48,9 @@ class Batch:
         at_once: bool = False,
     ) -> None:
         self.model, self.replica, self.items = model, replica, items
-        self.results: list[tuple[Result, bytes, bytes]] = []
-        self.back: list[tuple[str, float, str]] = []
+        self.verdicts = Verdicts(model)
+        self.missing: list[Item] = []
+        self.unread = False
         self._claimed_at_s, self._payloads, self._at_once = claimed_at_s, payloads, at_once
         self._sent: list[Item] = []
         self._fetched = 0
@@ -65,21 +66,21 @@ class Batch:
             await self._run()
         except Exception:
             log.exception("batch_broke", model=self.model, request_ids=[item.meta.request_id for item in self.items])
-            settled = {result.id for result, _, _ in self.results} | {item for item, _, _ in self.back}
             for item in self.items:
-                if item.id not in settled:
+                if item not in self.verdicts and item not in self.missing:
                     self._failed(item, "internal error in the dispatcher")
 
     async def _run(self) -> None:
         started_s = time.monotonic()
         self._sent = self._in_time()
-        if not self._sent:
-            return
-        longest_s = max(self._left_s(item) for item in self._sent)
-        timeout_s = min(longest_s + _GRACE_S, self.replica.stall_s(len(self._sent)))
         try:
+            fetched = await self._fetch()
+            if not self._sent:
+                return
+            longest_s = max(self._left_s(item) for item in self._sent)
+            timeout_s = min(longest_s + _GRACE_S, self.replica.stall_s(len(self._sent)))
             await self.replica.meet()
-            response = await self._response(timeout_s)
+            response = await self.replica.client.predict(self._request(fetched), timeout_s)
         except (Refused, NotReached) as error:
             self.replica.failed()
             self._all_back(error.detail)
@@ -99,21 +100,22 @@ class Batch:
         self._learn(response, time.monotonic() - started_s)
         self._sort(response)
 
-    async def _response(self, timeout_s: float) -> pb.PredictResponse:
-        try:
-            return await self.replica.client.predict(await self._request(), timeout_s)
-        except NotFound as error:
-            log.info("payload_not_in_memory", model=self.model, replica=self.replica.instance_id, reason=error.detail)
-            self.replica.cannot_read()
-        return await self.replica.client.predict(await self._request(), timeout_s)
-
     async def _fetch(self) -> Mapping[str, bytes]:
-        """Return, by item, the payloads that the server cannot read in memory; empty where the item has its answer."""
+        """Return, by item, the payloads that the server cannot read in memory, and send only what can be.
+
+        An item whose payload is not in Redis either is missing; one that has its answer by now needs none.
+        """
         memory = self.replica.memory
         far = [item for item in self._sent if not (item.spot and item.spot.memory == memory)]
-        self._fetched = len(far)
-        payloads = await self._payloads(far) if far else []
-        return {item.id: payload or b"" for item, payload in zip(far, payloads, strict=True)}
+        if not far:
+            return {}
+        found = dict(zip((item.id for item in far), await self._payloads(far), strict=True))
+        self.missing = [item for item in far if found[item.id] == b"" and item.meta.size]
+        unsent = {item.id for item in self.missing} | {item for item, payload in found.items() if payload is None}
+        self._sent = [item for item in self._sent if item.id not in unsent]
+        fetched = {item: payload for item, payload in found.items() if payload is not None and item not in unsent}
+        self._fetched = len(fetched)
+        return fetched
 
     def _in_time(self) -> list[Item]:
         """Return what there is time for; the rest, late since it was claimed, is answered so and not sent."""
@@ -122,11 +124,10 @@ class Batch:
             if self._left_s(item) > 0:
                 in_time.append(item)
             else:
-                self._late(item)
+                self.verdicts.late(item)
         return in_time
 
-    async def _request(self) -> pb.PredictRequest:
-        fetched = await self._fetch()
+    def _request(self, fetched: Mapping[str, bytes]) -> pb.PredictRequest:
         return pb.PredictRequest(
             model_key=self.model,
             instance_id=self.replica.instance_id,
@@ -150,9 +151,10 @@ class Batch:
         self._elapsed_s, self._service_s = elapsed_s, max(0.0, elapsed_s - timings.wait_s)
         self.replica.clock.learn(response.clock_s, time.monotonic())
         self.replica.succeeded()
-        if not self._at_once:  # what ran beside a full server says nothing about batches
+        ran = len(self._sent) - sum(outcome.gone for outcome in response.outcomes)
+        if ran and not self._at_once:  # what ran beside a full server says nothing about batches
             handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
-            self.replica.learn(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
+            self.replica.learn(ran, self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
 
     def _sort(self, response: pb.PredictResponse) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}
@@ -161,12 +163,16 @@ class Batch:
             if outcome is None:
                 self._failed(item, "the server gave no outcome for it")
                 continue
+            if outcome.gone:
+                self.missing.append(item)
+                self.unread = True
+                continue
             self._answered(item, outcome)
 
     def _answered(self, item: Item, outcome: pb.Outcome) -> None:
         is_problem = outcome.WhichOneof("result") == "problem"
         said = outcome.problem
-        self._answer(
+        self.verdicts.answer(
             item,
             Answer(
                 status=said.status if is_problem else 200,
@@ -181,21 +187,14 @@ class Batch:
             ),
         )
 
-    def _answer(self, item: Item, answer: Answer, *, failed: str = "") -> None:
-        self.results.append((result_of(item.id, answer, failed=failed), item.meta_json, answer.body))
-
-    def _late(self, item: Item) -> None:
-        body = problem("Deadline exceeded", "the deadline passed before an answer")
-        self._answer(item, Answer(status=504, body=body, wait_s=item.wait_s))
-
     def _all_back(self, reason: str) -> None:
         """Give all back without blame: nothing of it ran."""
         log.warning("batch_not_taken", model=self.model, replica=self.replica.instance_id, reason=reason)
         for item in self._sent:
             if self._left_s(item) <= 0:
-                self._late(item)
+                self.verdicts.late(item)
             else:
-                self.back.append((item.id, 0.0, item.history))
+                self.verdicts.again(item)
 
     def _all_failed(self, error: ServoirError) -> None:
         log.warning(
@@ -207,38 +206,20 @@ class Batch:
         )
         for item in self._sent:
             if self._left_s(item) <= 0:
-                self._late(item)
+                self.verdicts.late(item)
             else:
                 self._failed(item, f"{type(error).__name__}: {error.detail}")
 
     def _failed(self, item: Item, reason: str) -> None:
-        failures = [*read_history(item.history), Failure(self.replica.instance_id, reason, time.time())]
-        history = write_history(failures)
-        if not retries.gives_up(len(failures)):
-            metrics.RETRIES.labels(self.model).inc()
-            self.back.append((item.id, retries.delay_s(len(failures), self._left_s(item)), history))
-            return
-        metrics.GIVEN_UP.labels(self.model).inc()
-        log.error("item_given_up", model=self.model, request_id=item.meta.request_id, item=item.id)
-        body = problem("Model failed on this input", "the model ended, or failed, on this input every time")
-        answer = Answer(500, body, item.wait_s, batch_size=1, attempts=len(failures))
-        self._answer(item, answer, failed=history)
-
-    def count(self, statuses: list[int]) -> None:
-        """Count the answers that were written, once they are."""
-        priorities = {item.id: item.meta.priority for item in self.items}
-        written = (
-            (priorities[result.id], status) for (result, _, _), status in zip(self.results, statuses, strict=True)
-        )
-        for (priority, status), items in Counter(written).items():
-            if status:
-                metrics.answers(self.model, priority, status).inc(items)
+        self.verdicts.failed(item, self.replica.instance_id, reason, self._left_s(item))
 
     def tell(self) -> None:
         """Show operators how it went; its clients have their answers by then."""
-        for item in self.items:
+        settled = [item for item in self.items if item not in self.missing]
+        for item in settled:
             metrics.waits(self.model, item.meta.priority).observe(item.wait_s)
-        metrics.batches(self.model).observe(len(self.items))
+        if settled:
+            metrics.batches(self.model).observe(len(settled))
         for way, items in ("sent", self._fetched), ("memory", len(self._sent) - self._fetched):
             metrics.payloads(self.model, way).inc(items)
         if self._elapsed_s:

@@ -63,7 +63,7 @@ class Meta(msgspec.Struct, frozen=True):
 
 
 class Offered(NamedTuple):
-    """An item on its way into the queue, and where its payload is as well, for model servers that can read it there."""
+    """An item on its way into the queue, and where its payload is, for model servers that can read it there."""
 
     meta: Meta
     payload: Payload
@@ -73,7 +73,7 @@ class Offered(NamedTuple):
 class Item(NamedTuple):
     """An item that was claimed: *left_s* until its deadline and *wait_s* in the queue, at the moment of the claim.
 
-    Its payload is in Redis, and at *spot*, where there is one.
+    Its payload is at *spot*, where there is one, and in Redis, unless all servers could read it there when it came.
     """
 
     id: str
@@ -116,13 +116,16 @@ def encode_meta(meta: Meta) -> bytes:
     return msgspec.json.encode(meta)
 
 
-def enqueue(model: str, args: dict[str, Any], items: Sequence[Offered]) -> Call:
-    """Accept the items of one request, all or none (enqueue.lua says what *args* are and what comes back)."""
+def enqueue(model: str, args: dict[str, Any], items: Sequence[Offered], *, memory: str = "") -> Call:
+    """Accept the items of one request, all or none (enqueue.lua says what *args* are and what comes back).
+
+    A payload that is in the shared *memory* is not stored: all servers of the model read it there.
+    """
     parts: list[bytes] = []
     for item in items:
         meta = item.meta
         parts += encode_meta(meta), meta.payload.encode(), b"%d" % meta.size, write_spot(item.spot)
-    fills = [(item.meta.payload, item.payload) for item in items]
+    fills = [(item.meta.payload, item.payload) for item in items if not (item.spot and item.spot.memory == memory)]
     return _ENQUEUE.call(_keys(model), {"model": model, **args}, *parts, fills=fills)
 
 

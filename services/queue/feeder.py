@@ -26,12 +26,14 @@ from services.queue.batching import limits_s
 from services.queue.broker import Choice
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
+from services.queue.recall import ask, recall
 from services.queue.replica import Replica
 from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.suspects import Suspects
 from services.queue.trust import Trust
+from services.queue.verdicts import Verdicts
 
 log = logs.logger()
 _TRIES_TO_SETTLE = 30
@@ -248,29 +250,45 @@ class Feeder:
                 self._freed()
             if replica.breaker.open:
                 self._replicas.probe(replica)
-            settled = await self._settle(batch)
+            settled = await self._settle(batch.verdicts)
             batch.tell()
+            if batch.missing:
+                settled = settled and await self._recall(batch)
         finally:
             self._running.difference_update(item.id for item in batch.items)
             if not settled:
                 # Items of ours are nowhere but in our list of pending entries: acquiring anew puts them back.
                 self.lose()
-            elif batch.back:
+            elif batch.verdicts.back or batch.missing:
                 self.wake()
 
-    async def _settle(self, batch: Batch) -> bool:
-        """Write the batch's answers and give back what is to be tried again; return whether both were done.
+    async def _recall(self, batch: Batch) -> bool:
+        """See to what the server could not read in memory; return whether that was done."""
+        log.info("payloads_recalled", model=self.model, replica=batch.replica.instance_id, items=len(batch.missing))
+        metrics.payloads(self.model, "recalled").inc(len(batch.missing))
+        try:
+            verdicts = await recall(self._redis, self.model, batch.missing)
+        except RedisError:
+            return False
+        if batch.unread and verdicts.back:  # who waits for them had not let go of the memory
+            batch.replica.cannot_read()
+        return await self._settle(verdicts)
+
+    async def _settle(self, verdicts: Verdicts) -> bool:
+        """Write answers and give back what is to be tried again; return whether both were done.
 
         Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours.
         """
         for failures in range(1, _TRIES_TO_SETTLE + 1):
             try:
-                if batch.results:
+                if verdicts.results:
                     length = self._settings.quarantine_max_items
-                    call = broker.finish(self.model, batch.results, quarantine_length=length)
-                    batch.count(await run_async(self._redis, call))
-                    self._trust.answered(len(batch.results))
-                return not batch.back or await self._requeue(batch.back)
+                    call = broker.finish(self.model, verdicts.results, quarantine_length=length)
+                    verdicts.count(await run_async(self._redis, call))
+                    self._trust.answered(len(verdicts.results))
+                if verdicts.suspects:  # another server may run them, and the quarantine keeps their payloads
+                    await ask(self._redis, [item for item in verdicts.suspects if item.spot])
+                return not verdicts.back or await self._requeue(verdicts.back)
             except RedisError:
                 await asyncio.sleep(_pause_s(failures))
         return False

@@ -4,10 +4,11 @@ Each begins with ``servoir:queue:``. Of one model (``M`` is its key):
 
 ====================  ========  ==========================================================================
 M:requests            stream    all items that were accepted and not answered: ``meta`` (JSON: Meta), and ``spot``
-                                (Spot: in which shared memory its payload is as well; '' in none).
+                                (Spot: in which shared memory its payload is; '' in none).
                                 An entry's id is the item's id. Its group ``dispatchers`` knows, in its list of
                                 pending entries, which dispatcher has claimed which items.
-M:payload:<item>      string    the payload of an item that is in ``requests``.
+M:payload:<item>      string    the payload of an item that is in ``requests``; empty where that is in shared
+                                memory alone.
 M:order:first         zset      ids to go before all others: given back by a dispatcher. Score: when accepted, ms.
 M:order:interactive   zset      ids waiting in this class; score: start tag of fair queueing (enqueue.lua).
 M:order:batch         zset      the same for the other class.
@@ -35,7 +36,8 @@ usage:open            list      answered images (JSON lists: UsageRow of usage.p
 usage:sealed:<id>     list      a batch of them on its way to the registry.
 usage:batches         zset      id of such a batch: when to send it again, ms.
 quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.
-replies:<gateway>     list      answers for one gateway process (answers.py); expires when nobody reads it.
+replies:<gateway>     list      answers for one gateway process (answers.py), and payloads that are wanted of it
+                                (recall.py); expires when nobody reads it.
 job:<id>              hash      an asynchronous request: ``client``, ``model``, ``about`` (its gateway's own text),
                                 ``count`` and ``left`` (its items), ``created`` and ``done`` (ms), ``keep_ms``,
                                 ``item:<index>`` (the id of one without an answer), ``answer:<index>``; expires

@@ -49,6 +49,12 @@ class QuarantinedItem(msgspec.Struct, frozen=True):
     payload: bytes
     failures: list[Failure]
 
+    def kept(self) -> bytes:
+        """Return its bytes; raises NotFound where they were in the memory of a gateway that ended before they were."""
+        if len(self.payload) != self.meta.size:
+            raise NotFound(f"the bytes of {self.id} were not kept: its gateway ended with them")
+        return self.payload
+
 
 class QueueOperator:
     """What ``servoir queue`` and ``servoir quarantine`` do; each call raises Unavailable where Redis is away."""
@@ -113,7 +119,8 @@ class QueueOperator:
         """Put a quarantined item into *queue* once more, as its client's, and return its answer.
 
         It leaves the quarantine then, unless the answer is none of the model's (503, 504): an item that fails again
-        is quarantined anew, with its new history. Raises what ``QueueClient.predict`` raises.
+        is quarantined anew, with its new history. Raises what ``QueueClient.predict`` raises, and NotFound where its
+        payload was not kept.
         """
         call = PredictCall(
             model_key=item.model,
@@ -123,7 +130,7 @@ class QueueOperator:
             client_id=item.meta.client,
             priority="batch",
         )
-        [answer] = queue.predict([item.payload], call)
+        [answer] = queue.predict([item.kept()], call)
         if answer.status not in _NO_ANSWERS:
             self.drop(item.model, [item.id])
         return answer

@@ -63,7 +63,7 @@ class Pipe:
         self._connecting: asyncio.Task[_Stream] | None = None
         self._rest_until_s = 0.0
 
-    async def call(self, *command: str | bytes | int | float) -> Any:
+    async def call(self, *command: str | bytes | memoryview | int | float) -> Any:
         """Return the raw reply to a command."""
         return await (await self._connection()).call(command)
 

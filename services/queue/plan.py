@@ -17,11 +17,13 @@ _UNKNOWN_SERVICE_S = 0.01
 class ReplicaPlan(msgspec.Struct, frozen=True):
     """One live model server: how many batches it runs side by side, and the seconds that a batch of each size takes.
 
-    ``service_s[k-1]`` is for k items, up to the size at which it is fed.
+    ``service_s[k-1]`` is for k items, up to the size at which it is fed. *memory* is the shared memory in which it
+    reads payloads; '': they are sent.
     """
 
     concurrency: int
     service_s: list[float]
+    memory: str = ""
 
     def best_rate(self) -> float:
         """Return the items per second that it answers at its best batch size."""
@@ -58,6 +60,12 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         """How long the shortest of their best batches takes; infinite without any."""
         return min((replica.at_best_s() for replica in self.replicas), default=math.inf)
 
+    @cached_property
+    def memory(self) -> str:
+        """The shared memory in which all of them read payloads; '' where there is none."""
+        memories = {replica.memory for replica in self.replicas}
+        return memories.pop() if len(memories) == 1 else ""
+
     def json(self) -> bytes:
         """Return it as it is published."""
         return msgspec.json.encode(self)
@@ -66,7 +74,8 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         """Say whether *other* would lead admission to the same decisions, but for noise of a tenth."""
 
         def shape(plan: Plan) -> tuple[object, ...]:
-            return plan.max_items, plan.max_bytes, [(r.concurrency, len(r.service_s)) for r in plan.replicas]
+            of_each = [(replica.concurrency, len(replica.service_s), replica.memory) for replica in plan.replicas]
+            return plan.max_items, plan.max_bytes, of_each
 
         def times(plan: Plan) -> list[float]:
             return [plan.least_s, *(seconds for replica in plan.replicas for seconds in replica.service_s)]

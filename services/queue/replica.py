@@ -21,7 +21,7 @@ _FIRST_STALL_S = 5.0
 _STALL_FACTOR = 10.0
 _LEAD_S = 0.003
 _SMOOTHING = 0.2
-_SENT_S = 1.0
+_SENT_S = 5.0
 
 
 class Replica:
@@ -71,14 +71,16 @@ class Replica:
         return self._memory if time.monotonic() >= self._send_until_s else ""
 
     def cannot_read(self) -> None:
-        """Send payloads for a while: it did not find one in shared memory."""
+        """Send payloads for a while: it did not find one in shared memory that was there."""
         self._send_until_s = time.monotonic() + _SENT_S
 
     @property
     def plan(self) -> ReplicaPlan:
         """What admission needs to know."""
         return ReplicaPlan(
-            self.concurrency, [round(self.latency.expected_s(size), 6) for size in range(1, self.batch_size + 1)]
+            self.concurrency,
+            [round(self.latency.expected_s(size), 6) for size in range(1, self.batch_size + 1)],
+            self.memory,
         )
 
     @property

@@ -7,6 +7,7 @@ import itertools
 import random
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from redis.exceptions import RedisError
@@ -16,6 +17,7 @@ from services.queue.answers import Answer, read_reply
 from services.queue.far_clock import FarClock
 from services.queue.keys import replies_key
 from services.queue.pipe import Pipe
+from services.queue.recall import read_recall
 
 log = logs.logger()
 _LISTEN_S = 0.25
@@ -26,12 +28,18 @@ _MOST_AT_ONCE = 256
 _LONGEST_PAUSE_S = 0.5
 
 
+def _not_kept(index: int) -> None:
+    """Do nothing: its payloads are in Redis."""
+
+
 class Waiting:
     """One request of this process, until all of its items are answered."""
 
     def __init__(self, number: int, count: int) -> None:
         self.number = number
         self.answers: list[Answer | None] = [None] * count
+        self.recalled: Callable[[int], object] = _not_kept
+        """What is to be done when one of its payloads is wanted in Redis."""
         self._missing = count
         self._waiter: asyncio.Future[None] | None = None
 
@@ -139,6 +147,11 @@ class Replies:
             self.clock.learn(int(seconds) + int(microseconds) / 1e6, time.monotonic())
 
     def _deliver(self, frame: bytes) -> None:
+        if recalled := read_recall(frame):
+            number, index = recalled
+            if request := self._waiting.get(number):
+                request.recalled(index)
+            return
         number, index, answer = read_reply(frame)
         if request := self._waiting.get(number):
             request.take(index, answer)

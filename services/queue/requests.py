@@ -40,7 +40,8 @@ class AsyncQueueClient:
     """Puts requests into the queue and waits for their answers, inside one event loop.
 
     At most *max_waiting* requests wait at a time. An ``Idempotency-Key`` is remembered for *idempotency_window_s*.
-    While a request waits, its payloads are in *region* too, where model servers of this machine read them.
+    While a request waits, its payloads are in *region*, where model servers of this machine read them. They are in
+    Redis too where some server of the model cannot, or where there is an ``Idempotency-Key``.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class AsyncQueueClient:
         self._replies = Replies(redis_url)
         self._plans: dict[str, Plan] = {}
         self._refusals = Refusals()
-        self._counts = Background()
+        self._background = Background()
         self._max_waiting, self._region = max_waiting, region
         self._window_s = idempotency_window_s
 
@@ -91,6 +92,7 @@ class AsyncQueueClient:
         waiting = self._replies.expect(len(payloads))
         spots = [self._region.put(payload) for payload in payloads] if self._region else []
         items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
+        waiting.recalled = lambda index: self._background.start(self._store(items[index]))
         try:
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
             return await self._answers(waiting, [item.meta for item in items], ids, deadline_s)
@@ -110,6 +112,11 @@ class AsyncQueueClient:
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
         reply = await self._enqueue(call, items, time.monotonic() + call.timeout_s, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
+
+    async def _store(self, item: Offered) -> None:
+        """Put a payload into Redis, as long as its item is there: a server is to have it that cannot read it here."""
+        with suppress(RedisError):
+            await self._redis.call("SET", item.meta.payload, item.payload, "XX")
 
     def _free(self, spots: Sequence[Spot | None]) -> None:
         """Let others have the room; what still runs of the request is told that its payload is gone."""
@@ -155,7 +162,9 @@ class AsyncQueueClient:
                 "left_ms": round(left_s * 1000),
                 "by_ms": math.floor((self._replies.clock.at_s(deadline_s) or 0.0) * 1000),
             }
-            reply: list[Any] = await self._run(broker.enqueue(call.model_key, {**args, **limits}, items))
+            # An answer under an idempotency key is somebody's even after this gateway; so is its payload then.
+            memory = "" if call.idempotency_key else plan.memory
+            reply: list[Any] = await self._run(broker.enqueue(call.model_key, {**args, **limits}, items, memory=memory))
             if reply[0] != b"replan":
                 self._raise_if_refused(reply, call.who, plan, allowed)
                 return _taken(reply, call.claim)
@@ -206,7 +215,7 @@ class AsyncQueueClient:
 
         def tell() -> None:
             if repeated := self._refusals.forget(who):
-                self._counts.start(self._count(who, repeated))
+                self._background.start(self._count(who, repeated))
 
         self._refusals.note(who, Refusal(plan.version, ahead, allowed, time.monotonic() + held_s))
         asyncio.get_running_loop().call_later(held_s, tell)

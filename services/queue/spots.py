@@ -1,4 +1,4 @@
-"""Where an item's payload is besides in Redis, in one line."""
+"""Where in shared memory an item's payload is, in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chassis.shared_memory import Spot
 
 
 def write_spot(spot: Spot | None) -> bytes:
-    """Return the line; nothing where the payload is in Redis alone."""
+    """Return the line; nothing where it is in Redis alone."""
     return " ".join(map(str, spot)).encode() if spot else b""
 
 

@@ -3,8 +3,8 @@
 --   quota, and of a job (to is its key then): job about keep_ms.
 -- The deadline is by_ms, by our clock as its sender knows it (0: not yet), and at the latest left_ms from now.
 -- ARGV[2..]: of each item in turn its meta, the key of its payload, how large that is, and in which shared memory it is
--- as well ('': in none). A payload does not come in here, where each copy of it costs: its key is made, empty, and the
--- same transaction then stores it, if its key is there.
+-- ('': in none). A payload does not come in here, where each copy of it costs: its key is made, empty, and the same
+-- transaction then stores it, if its key is there; or nobody does, where every server of the model reads it in memory.
 -- Returns {'accepted', id, ...}, an id being '' where the item runs or is answered already under its idempotency key,
 -- after the ids what is left of a quota; {'replan', plan}; {'refused', reason, ahead}; {'conflict'}; {'late'};
 -- {'over quota', limit, wait_ms, left}; {'same job', job, left} where the same was submitted under the key before.

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import grpc
 import pytest
 
 from chassis.rpc import model_server_pb2 as pb
@@ -68,18 +67,18 @@ def test_payloads_in_memory_are_answered_beside_those_that_are_sent(echo: Servin
     assert answered == [zlib.crc32(payload) for payload in payloads]
 
 
-def test_where_one_is_gone_nothing_of_its_batch_runs(echo: Serving, region: Region) -> None:
-    here, gone = at(region, b"here"), at(region, b"gone")
+def test_where_one_is_gone_its_neighbours_are_answered(echo: Serving, region: Region) -> None:
+    first, gone, last = at(region, b"first"), at(region, b"gone"), at(region, b"last")
     region.free(gone)
     at(region, b"else")
+    items = [item(first, "first"), item(gone, "gone"), item(last, "last")]
 
-    with pytest.raises(grpc.RpcError) as refused:
-        echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=[item(here, "refused"), item(gone, "refused")]))
+    outcomes = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=items), timeout=60).outcomes
 
-    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
-    assert sums(echo, item(here, "sent again")) == [zlib.crc32(b"here")]
-    wait_until(lambda: ["sent again"] in ran(echo), what="what ran")
-    assert not any("refused" in batch for batch in ran(echo))
+    assert [outcome.WhichOneof("result") for outcome in outcomes] == ["prediction", "gone", "prediction"]
+    assert outcomes[1].gone
+    wait_until(lambda: ["first", "last"] in ran(echo), what="what ran")
+    assert not any("gone" in batch for batch in ran(echo))
 
 
 @pytest.mark.parametrize(
@@ -87,13 +86,12 @@ def test_where_one_is_gone_nothing_of_its_batch_runs(echo: Serving, region: Regi
     [{"region": "../../etc/passwd"}, {"region": "\x00"}, {"offset": 2**64 - 1}, {"size": 2**64 - 1}, {"number": 1}],
     ids=str,
 )
-def test_a_spot_that_nobody_made_is_refused(echo: Serving, region: Region, wrong: dict[str, Any]) -> None:
+def test_at_a_spot_that_nobody_made_there_is_nothing(echo: Serving, region: Region, wrong: dict[str, Any]) -> None:
     spot = at(region, b"x" * 1000)
 
-    with pytest.raises(grpc.RpcError) as refused:
-        sums(echo, item(spot, **wrong))
+    [outcome] = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=[item(spot, **wrong)]), timeout=60).outcomes
 
-    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert outcome.gone
     assert sums(echo, item(spot)) == [zlib.crc32(b"x" * 1000)]
 
 

@@ -19,10 +19,10 @@ ID = "1700000000000-0"
 HERE = f"{V3}/queue/acme-coco_things-1/quarantine"
 
 
-def item(id: str = ID) -> QuarantinedItem:
-    meta = Meta("r-1", "", "acme-coco_things-1", "bbox", "interactive", "replies", 1, 0, 9)
+def item(id: str = ID, payload: bytes = b"\xff\xd8poison") -> QuarantinedItem:
+    meta = Meta("r-1", "", "acme-coco_things-1", "bbox", "interactive", "replies", 1, 0, 8)
     failures = [Failure(replica="127.0.0.1:8501", reason="the model server ended", at_s=1.7e9)]
-    return QuarantinedItem(id, meta.model, datetime(2026, 1, 2, tzinfo=UTC), meta, b"\xff\xd8poison", failures)
+    return QuarantinedItem(id, meta.model, datetime(2026, 1, 2, tzinfo=UTC), meta, payload, failures)
 
 
 @pytest.fixture
@@ -51,6 +51,16 @@ def test_given_up_items_are_listed_and_shown_with_their_failures(poisoned: Gatew
     assert [entry["id"] for entry in listed["items"]] == [ID, "1700000000001-0"]
     assert (one["request_id"], one["task"], one["bytes"]) == ("r-1", "bbox", 8)
     assert one["failures"][0]["reason"] == "the model server ended"
+
+
+def test_bytes_that_went_with_their_gateway_are_missed_and_told_so(gateway: Gateway) -> None:
+    gateway.operator.items = [item(payload=b"")]
+
+    response = gateway.client.get(f"{HERE}/{ID}/payload")
+
+    assert response.status_code == 404
+    assert "its gateway ended" in response.json["detail"]
+    assert gateway.client.get(f"{HERE}/{ID}").json["bytes"] == 8
 
 
 def test_the_bytes_of_an_item_come_as_a_file(poisoned: Gateway) -> None:
