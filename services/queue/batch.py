@@ -97,6 +97,7 @@ class Batch:
         except RedisError as error:
             self._all_back(f"its payloads cannot be read: {error}")
             return
+        self._set_aside({outcome.id for outcome in response.outcomes if outcome.gone})
         self._learn(response, time.monotonic() - started_s)
         self._sort(response)
 
@@ -146,15 +147,20 @@ class Batch:
             ],
         )
 
+    def _set_aside(self, gone: set[str]) -> None:
+        """Count as missing what the server did not find in memory."""
+        self.missing += [item for item in self._sent if item.id in gone]
+        self._sent = [item for item in self._sent if item.id not in gone]
+        self.unread = bool(gone)
+
     def _learn(self, response: pb.PredictResponse, elapsed_s: float) -> None:
         timings = response.timings
         self._elapsed_s, self._service_s = elapsed_s, max(0.0, elapsed_s - timings.wait_s)
         self.replica.clock.learn(response.clock_s, time.monotonic())
         self.replica.succeeded()
-        ran = len(self._sent) - sum(outcome.gone for outcome in response.outcomes)
-        if ran and not self._at_once:  # what ran beside a full server says nothing about batches
+        if self._sent and not self._at_once:  # what ran beside a full server says nothing about batches
             handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0
-            self.replica.learn(ran, self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
+            self.replica.learn(len(self._sent), self._service_s, infer_s=timings.infer_s, handover_s=handover_s)
 
     def _sort(self, response: pb.PredictResponse) -> None:
         outcomes = {outcome.id: outcome for outcome in response.outcomes}
@@ -162,10 +168,6 @@ class Batch:
             outcome = outcomes.get(item.id)
             if outcome is None:
                 self._failed(item, "the server gave no outcome for it")
-                continue
-            if outcome.gone:
-                self.missing.append(item)
-                self.unread = True
                 continue
             self._answered(item, outcome)
 
@@ -222,7 +224,7 @@ class Batch:
             metrics.batches(self.model).observe(len(settled))
         for way, items in ("sent", self._fetched), ("memory", len(self._sent) - self._fetched):
             metrics.payloads(self.model, way).inc(items)
-        if self._elapsed_s:
+        if self._sent and self._elapsed_s:
             metrics.services(self.model).observe(self._service_s)
             log.info(
                 "batch_answered",

@@ -10,7 +10,6 @@ one at a time, and is run at once beside the batches.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -26,22 +25,15 @@ from services.queue.batching import limits_s
 from services.queue.broker import Choice
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
-from services.queue.recall import ask, recall
 from services.queue.replica import Replica
 from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
+from services.queue.settler import Settler, pause_s
 from services.queue.suspects import Suspects
 from services.queue.trust import Trust
-from services.queue.verdicts import Verdicts
 
 log = logs.logger()
-_TRIES_TO_SETTLE = 30
-
-
-def _pause_s(failures: int) -> float:
-    """Return how long to leave Redis alone after so many failures in a row."""
-    return min(1.0, 0.05 * 2.0**failures) * random.uniform(0.5, 1.0)
 
 
 class Feeder:
@@ -55,6 +47,7 @@ class Feeder:
         self._publisher = Publisher(model, me, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
         self._trust = Trust()
+        self._settler = Settler(model, me, pipe, settings, self._suspects, self._trust, token=lambda: self.token)
         self._running: set[str] = set()
         self._batches = Background()
         self._woken = asyncio.Event()
@@ -138,7 +131,7 @@ class Feeder:
                     log.warning("redis_lost", model=self.model, reason=f"{type(error).__name__}: {error}")
                 else:
                     log.exception("feeding_failed", model=self.model)
-                await asyncio.sleep(_pause_s(failures))
+                await asyncio.sleep(pause_s(failures))
                 continue
             if not self._stopping:
                 await self._woken.wait()
@@ -250,10 +243,10 @@ class Feeder:
                 self._freed()
             if replica.breaker.open:
                 self._replicas.probe(replica)
-            settled = await self._settle(batch.verdicts)
+            settled = await self._settler.settle(batch.verdicts)
             batch.tell()
             if batch.missing:
-                settled = settled and await self._recall(batch)
+                settled = settled and await self._settler.recall(batch)
         finally:
             self._running.difference_update(item.id for item in batch.items)
             if not settled:
@@ -261,46 +254,6 @@ class Feeder:
                 self.lose()
             elif batch.verdicts.back or batch.missing:
                 self.wake()
-
-    async def _recall(self, batch: Batch) -> bool:
-        """See to what the server could not read in memory; return whether that was done."""
-        log.info("payloads_recalled", model=self.model, replica=batch.replica.instance_id, items=len(batch.missing))
-        metrics.payloads(self.model, "recalled").inc(len(batch.missing))
-        try:
-            verdicts = await recall(self._redis, self.model, batch.missing)
-        except RedisError:
-            return False
-        if batch.unread and verdicts.back:  # who waits for them had not let go of the memory
-            batch.replica.cannot_read()
-        return await self._settle(verdicts)
-
-    async def _settle(self, verdicts: Verdicts) -> bool:
-        """Write answers and give back what is to be tried again; return whether both were done.
-
-        Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours.
-        """
-        for failures in range(1, _TRIES_TO_SETTLE + 1):
-            try:
-                if verdicts.results:
-                    length = self._settings.quarantine_max_items
-                    call = broker.finish(self.model, verdicts.results, quarantine_length=length)
-                    verdicts.count(await run_async(self._redis, call))
-                    self._trust.answered(len(verdicts.results))
-                if verdicts.suspects:  # another server may run them, and the quarantine keeps their payloads
-                    await ask(self._redis, [item for item in verdicts.suspects if item.spot])
-                return not verdicts.back or await self._requeue(verdicts.back)
-            except RedisError:
-                await asyncio.sleep(_pause_s(failures))
-        return False
-
-    async def _requeue(self, back: list[tuple[str, float, str]]) -> bool:
-        reply = await run_async(self._redis, broker.requeue(self.model, self.me, self.token, back))
-        if reply[0] == b"fenced":
-            return False
-        suspects = [delay_s for _, delay_s, history in back if history]
-        if suspects:
-            self._suspects.add(suspects)
-        return True
 
     # -- once a second -----------------------------------------------------------------------------
 

@@ -1,0 +1,89 @@
+"""Writes what became of claimed items: answers, and what is to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import RedisError
+
+from chassis import logs
+from services.queue import broker, metrics
+from services.queue.batch import Batch
+from services.queue.pipe import Pipe
+from services.queue.recall import ask, recall
+from services.queue.scripts import run_async
+from services.queue.settings import Settings
+from services.queue.suspects import Suspects
+from services.queue.trust import Trust
+from services.queue.verdicts import Verdicts
+
+log = logs.logger()
+_TRIES = 30
+
+
+def pause_s(failures: int) -> float:
+    """Return how long to leave Redis alone after so many failures in a row."""
+    return min(1.0, 0.05 * 2.0**failures) * random.uniform(0.5, 1.0)
+
+
+class Settler:
+    """Settles items of *model* in the name of the dispatcher *me*, which owns it as long as *token* is in force."""
+
+    def __init__(
+        self,
+        model: str,
+        me: str,
+        redis: Pipe,
+        settings: Settings,
+        suspects: Suspects,
+        trust: Trust,
+        *,
+        token: Callable[[], str],
+    ) -> None:
+        self._model, self._me, self._redis, self._settings = model, me, redis, settings
+        self._suspects, self._trust, self._token = suspects, trust, token
+
+    async def settle(self, verdicts: Verdicts) -> bool:
+        """Write answers and give back what is to be tried again; return whether both were done.
+
+        Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours.
+        """
+        for failures in range(1, _TRIES + 1):
+            try:
+                if verdicts.results:
+                    await self._answer(verdicts)
+                if verdicts.suspects:  # another server may run them, and the quarantine keeps their payloads
+                    await ask(self._redis, [item for item in verdicts.suspects if item.spot])
+                return not verdicts.back or await self._requeue(verdicts.back)
+            except RedisError:
+                await asyncio.sleep(pause_s(failures))
+        return False
+
+    async def _answer(self, verdicts: Verdicts) -> None:
+        length = self._settings.quarantine_max_items
+        call = broker.finish(self._model, verdicts.results, quarantine_length=length)
+        verdicts.count(await run_async(self._redis, call))
+        self._trust.answered(len(verdicts.results))
+
+    async def _requeue(self, back: Sequence[tuple[str, float, str]]) -> bool:
+        reply = await run_async(self._redis, broker.requeue(self._model, self._me, self._token(), back))
+        if reply[0] == b"fenced":
+            return False
+        suspects = [delay_s for _, delay_s, history in back if history]
+        if suspects:
+            self._suspects.add(suspects)
+        return True
+
+    async def recall(self, batch: Batch) -> bool:
+        """See to what a batch's server could not have from memory; return whether that was done."""
+        log.info("payloads_recalled", model=self._model, replica=batch.replica.instance_id, items=len(batch.missing))
+        metrics.payloads(self._model, "recalled").inc(len(batch.missing))
+        try:
+            verdicts = await recall(self._redis, self._model, batch.missing)
+        except RedisError:
+            return False
+        if batch.unread and verdicts.back:  # who waits for them had not let go of the memory
+            batch.replica.cannot_read()
+        return await self.settle(verdicts)
