@@ -37,7 +37,7 @@ usage:sealed:<id>     list      a batch of them on its way to the registry.
 usage:batches         zset      id of such a batch: when to send it again, ms.
 quota:<API key>       string    what the key has used of its quota (quota.lua); expires when all of it is back.
 replies:<gateway>     list      answers for one gateway process (answers.py), and payloads that are wanted of it
-                                (recall.py); expires when nobody reads it.
+                                (wanted.py); expires when nobody reads it.
 job:<id>              hash      an asynchronous request: ``client``, ``model``, ``about`` (its gateway's own text),
                                 ``count`` and ``left`` (its items), ``created`` and ``done`` (ms), ``keep_ms``,
                                 ``item:<index>`` (the id of one without an answer), ``answer:<index>``; expires

@@ -15,30 +15,17 @@ from services.queue.answers import Answer, problem
 from services.queue.broker import Item
 from services.queue.pipe import Pipe
 from services.queue.verdicts import Verdicts
+from services.queue.wanted import write_wanted
 
 _WAIT_S = 2.0
 _FIRST_LOOK_S, _LONGEST_PAUSE_S = 0.002, 0.1
 _LIVES_MS = 60_000
-_MARK = b"?"
-
-
-def recall_frame(item: Item) -> bytes:
-    """Return what is put on the list of an item's gateway to have its payload stored."""
-    return b"%s%d %d" % (_MARK, item.meta.request, item.meta.index)
-
-
-def read_recall(frame: bytes) -> tuple[int, int] | None:
-    """Return which request of a gateway is asked for which of its payloads; None where the frame is an answer."""
-    if not frame.startswith(_MARK):
-        return None
-    request, index = frame[len(_MARK) :].split()
-    return int(request), int(index)
 
 
 async def ask(redis: Pipe, items: Sequence[Item]) -> None:
     """Ask the gateways of *items* to store their payloads; raises RedisError."""
     for item in items:
-        await redis.call("RPUSH", item.meta.to, recall_frame(item))
+        await redis.call("RPUSH", item.meta.to, write_wanted(item.meta.request, item.meta.index))
         await redis.call("PEXPIRE", item.meta.to, _LIVES_MS)
 
 

@@ -17,7 +17,7 @@ from services.queue.answers import Answer, read_reply
 from services.queue.far_clock import FarClock
 from services.queue.keys import replies_key
 from services.queue.pipe import Pipe
-from services.queue.recall import read_recall
+from services.queue.wanted import read_wanted
 
 log = logs.logger()
 _LISTEN_S = 0.25
@@ -38,7 +38,7 @@ class Waiting:
     def __init__(self, number: int, count: int) -> None:
         self.number = number
         self.answers: list[Answer | None] = [None] * count
-        self.recalled: Callable[[int], object] = _not_kept
+        self.wanted: Callable[[int], object] = _not_kept
         """What is to be done when one of its payloads is wanted in Redis."""
         self._missing = count
         self._waiter: asyncio.Future[None] | None = None
@@ -147,10 +147,10 @@ class Replies:
             self.clock.learn(int(seconds) + int(microseconds) / 1e6, time.monotonic())
 
     def _deliver(self, frame: bytes) -> None:
-        if recalled := read_recall(frame):
-            number, index = recalled
+        if wanted := read_wanted(frame):
+            number, index = wanted
             if request := self._waiting.get(number):
-                request.recalled(index)
+                request.wanted(index)
             return
         number, index, answer = read_reply(frame)
         if request := self._waiting.get(number):

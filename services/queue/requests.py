@@ -92,7 +92,7 @@ class AsyncQueueClient:
         waiting = self._replies.expect(len(payloads))
         spots = [self._region.put(payload) for payload in payloads] if self._region else []
         items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
-        waiting.recalled = lambda index: self._background.start(self._store(items[index]))
+        waiting.wanted = lambda index: self._background.start(self._store(items[index]))
         try:
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
             return await self._answers(waiting, [item.meta for item in items], ids, deadline_s)
