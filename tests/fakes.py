@@ -165,16 +165,11 @@ def lease(
     batch_size: int = 8,
     concurrency: int = 1,
     service_s: float = 0.0,
-    item_s: float = 0.0,
     draining: bool = False,
     shared_memory: str = "",
 ) -> registry_pb2.Lease:
-    """Return what a model server announces: a batch takes *service_s*, and *item_s* for each of its items on top."""
-    times = [
-        pb.ServiceTime(batch_size=size, seconds=service_s + size * item_s)
-        for size in (1, batch_size)
-        if service_s or item_s
-    ]
+    """Return what a model server with these measurements announces."""
+    times = [pb.ServiceTime(batch_size=size, seconds=service_s) for size in (1, batch_size)] if service_s else []
     return registry_pb2.Lease(
         instance_id=instance_id,
         model_key=model_key,

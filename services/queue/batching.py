@@ -1,13 +1,8 @@
-"""How many items a free server gets: what is there, or a share of it, up to what the tightest deadline allows.
-
-Pure policy.
-"""
+"""How many items a free server gets: what is there, up to what the tightest deadline allows. Pure policy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-_NEARLY = 1.1
 
 
 def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> list[float]:
@@ -17,17 +12,6 @@ def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> 
     """
     wait_s = max(0.0, free_in_s)
     return [wait_s + service_s(size) for size in range(1, most + 1)]
-
-
-def spreads(most: int, service_s: Callable[[int], float]) -> bool:
-    """Say whether few items are to be spread over the places for batches, so that none of them stays empty.
-
-    They are where half a batch is nearly as quick for each item as one of *most*: a processor's work grows with its
-    batch, and a place that waits for the next items costs what it could have done meanwhile. An accelerator that takes
-    as long for a few as for many is better fed with many.
-    """
-    half = most // 2
-    return half > 0 and service_s(half) / half <= _NEARLY * service_s(most) / most
 
 
 def choose(left_s: Sequence[float], limits: Sequence[float], least_s: float = 0.0) -> tuple[list[int], list[int]]:

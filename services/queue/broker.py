@@ -138,11 +138,10 @@ def claim(
     least_s: float = 0.0,
     choice: Choice = "next",
     newcomers: bool = False,
-    places: int = 1,
 ) -> Call:
     """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
 
-    With *newcomers* the owner is woken when one comes. Few items are spread over so many *places* for batches.
+    With *newcomers* the owner is woken when one comes.
     """
     args = {
         "me": me,
@@ -152,7 +151,6 @@ def claim(
         "least_ms": _ms(least_s),
         "choice": choice,
         "newcomers": newcomers,
-        "places": places,
     }
     return _CLAIM.call(_keys(model), args)
 

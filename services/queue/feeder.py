@@ -21,7 +21,7 @@ from chassis.background import Background
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
-from services.queue.batching import limits_s, spreads
+from services.queue.batching import limits_s
 from services.queue.broker import Choice
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
@@ -197,7 +197,6 @@ class Feeder:
             least_s=replica.latency.least_s(now_s),
             choice=choice,
             newcomers=self._replicas.host() is not None,
-            places=self._replicas.places if spreads(most, replica.latency.expected_s) else 1,
         )
         claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:

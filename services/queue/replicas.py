@@ -92,11 +92,6 @@ class Replicas:
         live = [replica for replica in self._by_instance.values() if not replica.draining]
         return [replica for replica in live if replica.usable] or live
 
-    @property
-    def places(self) -> int:
-        """How many batches those that may get any have room for."""
-        return sum(routing.room(replica.load) for replica in self._by_instance.values())
-
     # -- which are left out ------------------------------------------------------------------------
 
     def probe(self, replica: Replica) -> None:

@@ -28,14 +28,9 @@ def free_in_s(load: Load, now_s: float) -> float:
     return 0.0 if over < 0 else max(0.0, sorted(load.ends_s)[over] - now_s)
 
 
-def room(load: Load) -> int:
-    """Return for how many batches it has room: ``concurrency`` of them run, and one more waits at the server."""
-    return load.concurrency + 1 if load.usable else 0
-
-
 def has_room(load: Load) -> bool:
-    """Say whether it may get a batch more."""
-    return len(load.ends_s) < room(load)
+    """Say whether it may get a batch: ``concurrency`` of them run, and one more waits at the server."""
+    return load.usable and len(load.ends_s) <= load.concurrency
 
 
 def opens_in_s(load: Load, now_s: float) -> float:

@@ -1,10 +1,9 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms limits_ms choice newcomers places
+-- A: me token most least_ms limits_ms choice newcomers
 --   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
 --   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a
 --     client that has had less than its share, or nothing: then the owner is woken for the next of those.
 --   newcomers: wake the owner for one of those, too.
---   places: among how many batches all that is here, at work too, is to be spread.
 -- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, spot, left_ms, wait_ms, history}, ...}.
 
 if not is_owner() then return {'fenced'} end
@@ -116,11 +115,10 @@ elseif A.choice == 'newcomer' then
     redis.call('HSET', K.state, 'hungry', 'newcomer')
   end
 else
-  local most = math.min(A.most, math.ceil(redis.call('XLEN', K.requests) / A.places))
-  take('first', most)
-  if #picked < most then take('batch', batch_share(most - #picked)) end
-  if #picked < most then take('interactive', most - #picked) end
-  if #picked < most then take('batch', most - #picked) end
+  take('first', A.most)
+  if #picked < A.most then take('batch', batch_share(A.most - #picked)) end
+  if #picked < A.most then take('interactive', A.most - #picked) end
+  if #picked < A.most then take('batch', A.most - #picked) end
   advance('interactive')
   advance('batch')
   drained = waiting.first + waiting.interactive + waiting.batch == 0

@@ -67,29 +67,6 @@ def test_many_requests_share_batches_and_leave_no_key(
     assert connection.hget(f"servoir:queue:{MODEL}:state", "bytes") == b"0"
 
 
-@pytest.mark.parametrize(("item_s", "sizes"), [(0.05, [2, 3, 3]), (0.0, [4, 4])], ids=["processor", "accelerator"])
-def test_few_items_are_spread_over_a_servers_places_where_small_batches_cost_no_more(
-    redis_url: str,
-    client: QueueClient,
-    registry: FakeRegistry,
-    start_dispatcher: StartDispatcher,
-    item_s: float,
-    sizes: list[int],
-) -> None:
-    server = FakeModelServer(HashServicer(delay_s=0.1, item_delay_s=item_s, concurrency=2))
-    registry.lease(
-        lease("one", server.address, batch_size=4, concurrency=2, service_s=0.0 if item_s else 0.1, item_s=item_s)
-    )
-    start_dispatcher()
-    planned(redis_url)
-
-    answers = ask(client, *[b"%d" % number for number in range(8)])
-
-    assert all(answer.status == 200 for answer in answers)
-    assert sorted(map(len, server.servicer.batches)) == sizes
-    server.stop()
-
-
 def test_without_a_model_server_it_says_when_to_come_back(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:

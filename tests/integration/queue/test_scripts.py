@@ -107,17 +107,6 @@ def test_a_claim_takes_what_the_policy_chooses(
     assert [number for number, _, answer in _replies(connection) if answer.status == 504] == hopeless
 
 
-def test_few_items_are_spread_over_the_places_for_batches_and_many_fill_them(connection: redis.Redis) -> None:
-    _own(connection)
-    for number in range(8):
-        _enqueue(connection, number)
-
-    assert [len(_claim(connection, most=4, places=3).items) for _ in range(4)] == [3, 3, 2, 0]
-    for number in range(8, 18):
-        _enqueue(connection, number)
-    assert [len(_claim(connection, most=4, places=3).items) for _ in range(3)] == [4, 4, 2], "18 are here, 8 at work"
-
-
 def test_a_payload_is_there_as_long_as_its_item(connection: redis.Redis) -> None:
     connection.script_flush()
     _enqueue(connection, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.batching import choose, limits_s, spreads
+from services.queue.batching import choose, limits_s
 
 TIMES = st.lists(st.floats(0.0, 5.0), max_size=40)
 LIMITS = st.lists(st.floats(0.0, 2.0), min_size=1, max_size=16).map(sorted)
@@ -14,14 +14,6 @@ LIMITS = st.lists(st.floats(0.0, 2.0), min_size=1, max_size=16).map(sorted)
 def test_a_limit_is_the_wait_and_the_service_of_its_batch() -> None:
     assert limits_s(3, 0.5, lambda size: size * 0.1) == [0.6, 0.7, 0.8]
     assert limits_s(1, -1.0, lambda size: 0.1) == [0.1]
-
-
-def test_few_items_are_spread_where_small_batches_are_as_quick_for_each() -> None:
-    assert spreads(4, lambda size: 0.02 * size)
-    assert spreads(4, lambda size: 0.002 + 0.02 * size)
-    assert not spreads(4, lambda size: 0.02)
-    assert not spreads(8, lambda size: 0.02 + 0.005 * size)
-    assert not spreads(1, lambda size: 0.02)
 
 
 def test_nothing_waits_for_a_batch_to_fill_up() -> None:
