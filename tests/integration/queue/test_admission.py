@@ -21,44 +21,43 @@ from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import start_redis, wait_until
 
 
-def test_what_cannot_be_in_time_is_refused_at_the_door(
+@pytest.fixture
+def three_seconds(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
+) -> Iterator[list[Asking]]:
+    """A queue of so long: six requests for a server that takes half a second for each."""
     slow = FakeModelServer(HashServicer(delay_s=0.5))
     registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
     start_dispatcher()
     planned(redis_url)
     asked = at_once(client, [b"%d" % number for number in range(6)])
-    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
+    wait_until(lambda: depth(redis_url) == 6, what="six requests")
+    yield asked
+    slow.stop()
 
+
+def test_what_cannot_be_in_time_is_refused_at_the_door(
+    redis_url: str, client: QueueClient, three_seconds: list[Asking]
+) -> None:
     with pytest.raises(TooBusy, match="longer than the deadline") as refused:
         ask(client, b"x", timeout_s=1.5)
 
     assert 0.1 <= (refused.value.retry_after_s or 0) <= 3.0
     assert QueueOperator(redis_url).overview()[0].refused == {"interactive:deadline": 1}
-    assert all(call.result()[0].status == 200 for call in asked)
-    slow.stop()
+    assert all(call.result()[0].status == 200 for call in three_seconds)
 
 
 def test_every_refusal_is_counted_though_only_the_first_is_asked_for(
-    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+    redis_url: str, client: QueueClient, three_seconds: list[Asking]
 ) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address, batch_size=1, service_s=0.5))
-    start_dispatcher()
-    planned(redis_url)
-    asked = at_once(client, [b"%d" % number for number in range(6)])
-    wait_until(lambda: depth(redis_url) == 6, what="a queue of three seconds")
-
     for _ in range(20):
         with pytest.raises(TooBusy, match="longer than the deadline"):
             ask(client, b"x", timeout_s=1.5)
 
     refused = {"interactive:deadline": 20}
     wait_until(lambda: QueueOperator(redis_url).overview()[0].refused == refused, what="the count")
-    assert all(call.result()[0].status == 200 for call in asked)
+    assert all(call.result()[0].status == 200 for call in three_seconds)
     assert ask(client, b"x", timeout_s=1.5)[0].status == 200
-    slow.stop()
 
 
 @pytest.mark.parametrize(
