@@ -40,7 +40,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
                 for item, payload in zip(request.items, payloads, strict=True)
                 if payload is not None
             ]
-            done = loaded.pipeline.run(works, wanted=context.is_active, at_once=request.at_once)
+            done = loaded.pipeline.run(works, wanted=context.is_active, at_once=request.at_once) if works else []
             ran = iter(done)
             came = [None if payload is None else next(ran) for payload in payloads]
             response = _response(request.items, came, arrived, loaded.pipeline.clock())

@@ -110,11 +110,14 @@ class Batch:
         far = [item for item in self._sent if not (item.spot and item.spot.memory == memory)]
         if not far:
             return {}
-        found = dict(zip((item.id for item in far), await self._payloads(far), strict=True))
-        self.missing = [item for item in far if found[item.id] == b"" and item.meta.size]
-        unsent = {item.id for item in self.missing} | {item for item, payload in found.items() if payload is None}
-        self._sent = [item for item in self._sent if item.id not in unsent]
-        fetched = {item: payload for item, payload in found.items() if payload is not None and item not in unsent}
+        payloads = await self._payloads(far)
+        self.missing = [item for item, payload in zip(far, payloads, strict=True) if payload == b"" and item.meta.size]
+        fetched = {
+            item.id: payload
+            for item, payload in zip(far, payloads, strict=True)
+            if payload is not None and item not in self.missing
+        }
+        self._sent = [item for item in self._sent if item.id in fetched or item not in far]
         self._fetched = len(fetched)
         return fetched
 

@@ -6,6 +6,7 @@ The one clock is that of Redis; deadlines come as seconds left and go as seconds
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -16,12 +17,14 @@ from services.queue import keys
 from services.queue.answers import Result
 from services.queue.scripts import Call, Script
 from services.queue.spots import read_spot, write_spot
+from services.queue.wanted import write_wanted
 
 CLASSES = ("interactive", "batch")
 _ENQUEUE = Script("enqueue", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "quota"], works_when_full=False)
 _CLAIM = Script("claim", keys.OF_ALL, keys.OF_A_MODEL)
 _FINISH = Script("finish", keys.OF_ALL, keys.OF_A_MODEL)
 _REQUEUE = Script("requeue", keys.OF_ALL, keys.OF_A_MODEL)
+_WANT = Script("want", keys.OF_ALL, keys.OF_A_MODEL)
 _ACQUIRE = Script("acquire", keys.OF_ALL, keys.OF_A_MODEL)
 _RELEASE = Script("release", keys.OF_ALL, keys.OF_A_MODEL)
 _PUBLISH_PLAN = Script("publish_plan", keys.OF_ALL, keys.OF_A_MODEL)
@@ -186,6 +189,14 @@ def requeue(model: str, me: str, token: str, items: Sequence[tuple[str, float, s
     """Give claimed items back: each an id, the seconds before it may be tried, its history ('' if not to blame)."""
     back = [{"id": item, "delay_ms": _ms(delay_s), "history": history} for item, delay_s, history in items]
     return _REQUEUE.call(_keys(model), {"me": me, "token": token, "items": back})
+
+
+def want(model: str, items: Sequence[Item]) -> Call:
+    """Ask the gateways of *items* to store their payloads in Redis."""
+    lines = defaultdict[str, list[str]](list)
+    for item in items:
+        lines[item.meta.to].append(write_wanted(item.meta.request, item.meta.index))
+    return _WANT.call(_keys(model), {"lines": lines})
 
 
 def acquire(model: str, me: str, token: str, running: Sequence[str] = ()) -> Call:

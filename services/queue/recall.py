@@ -11,22 +11,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from services.queue import broker
 from services.queue.answers import Answer, problem
 from services.queue.broker import Item
 from services.queue.pipe import Pipe
+from services.queue.scripts import run_async
 from services.queue.verdicts import Verdicts
-from services.queue.wanted import write_wanted
 
 _WAIT_S = 2.0
 _FIRST_LOOK_S, _LONGEST_PAUSE_S = 0.002, 0.1
-_LIVES_MS = 60_000
-
-
-async def ask(redis: Pipe, items: Sequence[Item]) -> None:
-    """Ask the gateways of *items* to store their payloads; raises RedisError."""
-    for item in items:
-        await redis.call("RPUSH", item.meta.to, write_wanted(item.meta.request, item.meta.index))
-        await redis.call("PEXPIRE", item.meta.to, _LIVES_MS)
 
 
 async def recall(redis: Pipe, model: str, items: Sequence[Item]) -> Verdicts:
@@ -34,7 +27,7 @@ async def recall(redis: Pipe, model: str, items: Sequence[Item]) -> Verdicts:
 
     Its gateway is gone then, and nobody waits for the answer. Raises RedisError.
     """
-    await ask(redis, items)
+    await run_async(redis, broker.want(model, items))
     verdicts, missing = Verdicts(model), list(items)
     until_s, pause_s = time.monotonic() + _WAIT_S, _FIRST_LOOK_S
     while missing and time.monotonic() < until_s:

@@ -12,7 +12,7 @@ from chassis import logs
 from services.queue import broker, metrics
 from services.queue.batch import Batch
 from services.queue.pipe import Pipe
-from services.queue.recall import ask, recall
+from services.queue.recall import recall
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.suspects import Suspects
@@ -54,8 +54,9 @@ class Settler:
             try:
                 if verdicts.results:
                     await self._answer(verdicts)
-                if verdicts.suspects:  # another server may run them, and the quarantine keeps their payloads
-                    await ask(self._redis, [item for item in verdicts.suspects if item.spot])
+                if wanted := [item for item in verdicts.suspects if item.spot]:
+                    # Another server may run them, and the quarantine keeps their payloads.
+                    await run_async(self._redis, broker.want(self._model, wanted))
                 return not verdicts.back or await self._requeue(verdicts.back)
             except RedisError:
                 await asyncio.sleep(pause_s(failures))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 MOST = 0.9
 """Where nothing is late. A queue that is a little shorter than it could be costs no throughput."""
-_LEAST = 0.45
+_LEAST = MOST / 2
 _LATE_SHARE = 0.01
 _DECREASE = 0.9
 _INCREASE = 0.01
@@ -28,7 +28,7 @@ class Trust:
         self._late += items
 
     def answered(self, items: int) -> None:
-        """Note that so many ran."""
+        """Note that so many were answered that had been claimed in time."""
         self._answered += items
 
     def settle(self) -> None:
