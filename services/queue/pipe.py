@@ -62,6 +62,8 @@ class Pipe:
         self._stream: _Stream | None = None
         self._connecting: asyncio.Task[_Stream] | None = None
         self._rest_until_s = 0.0
+        self.connections = 0
+        """How often it has connected."""
 
     async def call(self, *command: str | bytes | memoryview | int | float) -> Any:
         """Return the raw reply to a command."""
@@ -100,6 +102,7 @@ class Pipe:
         self._connecting = None
         if not done.cancelled() and done.exception() is None:
             self._stream = done.result()
+            self.connections += 1
 
     async def _connect(self) -> _Stream:
         loop = asyncio.get_running_loop()

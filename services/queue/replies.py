@@ -7,13 +7,13 @@ import itertools
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from redis.exceptions import RedisError
 
 from chassis import logs
-from services.queue.answers import Answer, read_reply
+from services.queue.answers import Answer, problem, read_reply
 from services.queue.far_clock import FarClock
 from services.queue.keys import replies_key
 from services.queue.pipe import Pipe
@@ -26,6 +26,8 @@ _LOST_AFTER_S = 0.9
 _CALL_TIMEOUT_S = 5.0
 _MOST_AT_ONCE = 256
 _LONGEST_PAUSE_S = 0.5
+LOST = Answer(status=503, body=problem("Service unavailable", "the queue went away before an answer"))
+"""Of an item whose answer will not come, since Redis lost one of the two."""
 
 
 def _not_kept(index: int) -> None:
@@ -40,6 +42,9 @@ class Waiting:
         self.answers: list[Answer | None] = [None] * count
         self.wanted: Callable[[int], object] = _not_kept
         """What is to be done when one of its payloads is wanted in Redis."""
+        self.entries: Sequence[str] = ()
+        """Once it is accepted, for each item the key that is in Redis until its answer is on our list; '' for an item
+        that was there under its idempotency key."""
         self._missing = count
         self._waiter: asyncio.Future[None] | None = None
 
@@ -73,8 +78,8 @@ class Replies:
     """The list of one gateway process, and its listener.
 
     The listener's one call returns at least four times a second, answers or not: that is how it knows that Redis is
-    there. It keeps its connection over a pause, so that answers which Redis had handed out already are not lost. Once a
-    second it asks for the time, for ``clock``.
+    there. It keeps its connection over a pause, so that answers which Redis had handed out already are not lost. After
+    each new connection it looks for those that were. Once a second it asks for the time, for ``clock``.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -84,6 +89,7 @@ class Replies:
         self._numbers = itertools.count(1)
         self._contact_s = time.monotonic()
         self._time_asked_s = 0.0
+        self._looked_for_lost = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.clock = FarClock()
 
@@ -137,14 +143,40 @@ class Replies:
                 await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.02 * 2**failures) * random.uniform(0.5, 1.0))
 
     async def _take_what_came(self) -> None:
-        found = await self._redis.call("BLMPOP", _LISTEN_S, 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE)
+        self._deliver_all(await self._redis.call("BLMPOP", _LISTEN_S, 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE))
         self._contact_s = time.monotonic()
-        for frame in found[1] if found else ():
-            self._deliver(frame)
+        if (connections := self._redis.connections) != self._looked_for_lost:
+            await self._answer_what_is_lost()
+            self._looked_for_lost = connections
         if self._contact_s - self._time_asked_s > _ASK_TIME_S:
             self._time_asked_s = self._contact_s
             seconds, microseconds = await self._redis.call("TIME")
             self.clock.learn(int(seconds) + int(microseconds) / 1e6, time.monotonic())
+
+    async def _answer_what_is_lost(self) -> None:
+        """Answer items that have neither an entry in Redis any more nor an answer on our list.
+
+        A Redis that ends takes with it what it did not write to its file, and answers that it had handed out, but not
+        yet sent.
+        """
+        waiting = [
+            (request, index, key)
+            for request in self._waiting.values()
+            for index, key in enumerate(request.entries)
+            if key and request.answers[index] is None
+        ]
+        there = await asyncio.gather(*(self._redis.call("EXISTS", key) for _, _, key in waiting))
+        while self._deliver_all(await self._redis.call("LMPOP", 1, self.key, "LEFT", "COUNT", _MOST_AT_ONCE)):
+            pass
+        for (request, index, _), is_there in zip(waiting, there, strict=True):
+            if not is_there:
+                request.take(index, LOST)
+
+    def _deliver_all(self, found: tuple[bytes, list[bytes]] | None) -> bool:
+        """Hand out what was on the list; return whether anything was."""
+        for frame in found[1] if found else ():
+            self._deliver(frame)
+        return bool(found)
 
     def _deliver(self, frame: bytes) -> None:
         if wanted := read_wanted(frame):

@@ -27,13 +27,14 @@ from services.queue.pipe import Pipe
 from services.queue.plan import NO_PLAN, Plan, read_plan
 from services.queue.quotas import Claim, read_standing, refusal
 from services.queue.refusals import Refusal, Refusals, Who, lasts_s
-from services.queue.replies import Replies, Waiting
+from services.queue.replies import LOST, Replies, Waiting
 from services.queue.scripts import Call, run_async
 
 _IDEMPOTENCY_WINDOW_S = 24 * 3600.0
 _LAST_ANSWERS_S = 0.5
 _PLANS_TO_TRY = 5
 _AWAY = "the queue is away"
+_LATE = Answer(status=504, body=problem("Deadline exceeded", "the deadline passed before an answer"))
 
 
 class AsyncQueueClient:
@@ -83,7 +84,7 @@ class AsyncQueueClient:
         Raises, where nothing was accepted, TooBusy (a queue is full, the quota is used up, or the deadline could not be
         met), Unavailable (no model server, or Redis is away), DeadlineExceeded (it passed before, or on the way to
         Redis), or Conflict (the idempotency key came with another request before). Also raises Unavailable where Redis
-        went away before any answer came: whether it runs is unknown then.
+        went away before any answer came: whether it runs is unknown then. So it is of an item that is answered 503.
         """
         if not payloads:
             return []
@@ -95,7 +96,9 @@ class AsyncQueueClient:
         waiting.wanted = lambda index: self._background.start(self._store(items[index]))
         try:
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
-            return await self._answers(waiting, [item.meta for item in items], ids, deadline_s)
+            metas = [item.meta for item in items]
+            waiting.entries = [meta.payload if item else "" for meta, item in zip(metas, ids, strict=True)]
+            return await self._answers(waiting, metas, ids, deadline_s)
         finally:
             self._replies.forget(waiting)
             self._free(spots)
@@ -233,24 +236,22 @@ class AsyncQueueClient:
 
     async def _answers(self, waiting: Waiting, metas: list[Meta], ids: list[str], deadline_s: float) -> list[Answer]:
         if await waiting.wait(deadline_s - time.monotonic()):
-            return _complete(waiting, 504, "Deadline exceeded", "")
+            return _complete(waiting, _LATE)
         if not self._replies.lost or time.monotonic() >= deadline_s:
             await self._give_up(waiting, metas, ids)
-            return _complete(waiting, 504, "Deadline exceeded", "the deadline passed before an answer")
+            return _complete(waiting, _LATE)
         if not any(waiting.answers):
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
-        return _complete(waiting, 503, "Service unavailable", "the queue went away before an answer")
+        return _complete(waiting, LOST)
 
     async def _give_up(self, waiting: Waiting, metas: list[Meta], ids: list[str]) -> None:
         """Answer what is not answered 504 in Redis too, so that nobody else does; or learn what it was answered with.
 
         Either way, the answers are on our list then.
         """
-        body = problem("Deadline exceeded", "the deadline passed before an answer")
-        late = Answer(status=504, body=body)
         left = [place for place, answer in enumerate(waiting.answers) if answer is None and ids[place]]
         model = metas[0].model
-        results = [(result_of(ids[place], late), broker.encode_meta(metas[place]), body) for place in left]
+        results = [(result_of(ids[place], _LATE), broker.encode_meta(metas[place]), _LATE.body) for place in left]
         try:
             await self._run(broker.finish(model, results))
         except ServoirError:
@@ -274,9 +275,8 @@ def _taken(reply: list[Any], claim: Claim | None) -> list[Any]:
     return reply
 
 
-def _complete(waiting: Waiting, status: int, title: str, detail: str) -> list[Answer]:
-    """Return all answers; what is missing got this one."""
-    missing = Answer(status=status, body=problem(title, detail))
+def _complete(waiting: Waiting, missing: Answer) -> list[Answer]:
+    """Return all answers, *missing* for those that did not come."""
     return [answer or missing for answer in waiting.answers]
 
 

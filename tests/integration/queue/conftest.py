@@ -11,6 +11,7 @@ import pytest
 
 from services.queue.client import QueueClient
 from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease
+from tests.integration.queue.asking import planned
 from tests.parts import Server, free_port
 
 
@@ -86,6 +87,18 @@ def served(registry: FakeRegistry) -> Iterator[FakeModelServer]:
     server = FakeModelServer(HashServicer(delay_s=0.02))
     registry.lease(lease("replica-1", server.address, service_s=0.02))
     yield server
+    server.stop()
+
+
+@pytest.fixture
+def holding(registry: FakeRegistry, start_dispatcher: StartDispatcher, redis_url: str) -> Iterator[FakeModelServer]:
+    """A model server inside the test, planned with: its batch of ``hold`` lasts until its gate is set."""
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("holding", server.address))
+    start_dispatcher()
+    planned(redis_url)
+    yield server
+    server.servicer.gate.set()
     server.stop()
 
 

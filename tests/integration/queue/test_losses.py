@@ -246,6 +246,41 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
     slow.stop()
 
 
+def test_who_waits_for_what_redis_lost_is_told_as_soon_as_it_is_back(
+    redis_url: str, client: QueueClient, holding: FakeModelServer
+) -> None:
+    asked = at_once(client, [b"hold", b"waits"])
+    wait_until(lambda: depth(redis_url) == 2, what="the requests")
+
+    _disconnect_all(redis_url, after=("FLUSHALL",))
+
+    answered = [call.result()[0] for call in asked]
+    assert [answer.status for answer in answered] == [503, 503]
+    assert all(b"the queue went away before an answer" in answer.body for answer in answered)
+
+
+def test_who_waits_for_what_redis_still_has_waits_on_after_a_lost_connection(
+    redis_url: str, client: QueueClient, holding: FakeModelServer
+) -> None:
+    asked = at_once(client, [b"hold", b"waits"])
+    wait_until(lambda: depth(redis_url) == 2, what="the requests")
+
+    _disconnect_all(redis_url, after=("CONFIG", "RESETSTAT"))
+    with redis.Redis.from_url(redis_url) as connection:
+        wait_until(lambda: "cmdstat_lmpop" in connection.info("commandstats"), what="a look at what is lost")
+    holding.servicer.gate.set()
+
+    assert [call.result()[0].status for call in asked] == [200, 200]
+
+
+def _disconnect_all(url: str, *, after: tuple[str, ...]) -> None:
+    """Run a command and cut all connections in one step, as a Redis does that ends and comes back."""
+    with redis.Redis.from_url(url) as connection, connection.pipeline(transaction=True) as step:
+        step.execute_command(*after)
+        step.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        step.execute()
+
+
 def _ended_or_done(server: Server, asking: Asking) -> bool:
     return asking.done or server.process.poll() is not None
 
