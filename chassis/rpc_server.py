@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any, NoReturn
 
@@ -81,33 +81,41 @@ def _told(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _told_streaming(method: Callable[..., Any]) -> Callable[..., Any]:
+def _told_streaming(method: Callable[..., Any], read: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return the same of a method that yields answers; *read* is what it takes, a request or a stream of them."""
+
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            yield from method(_read(request), context)
+            yield from method(read(request), context)
         except ServoirError as error:
             _abort(context, error)
+        except grpc.RpcError:  # the client is gone, and with it what it would have sent
+            return
+        except Exception:
+            log.exception("rpc_failed")
+            context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
     return call
+
+
+def _read_each(requests: Iterable[Any]) -> Iterator[Any]:
+    return map(_read, requests)
 
 
 class ErrorsAsStatuses(grpc.ServerInterceptor):
     """Turns what a servicer raises into a gRPC status (chassis/errors.py has the table)."""
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """Wrap the handler's one method; streams of requests are not used in this project."""
+        """Wrap the handler's one method; requests as a stream with a single answer are not used in this project."""
         handler = continuation(details)
-        if handler is None or handler.request_streaming:
+        if handler is None or handler.stream_unary:
             return handler
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                _told_streaming(handler.unary_stream),
-                _lenient(handler.request_deserializer),
-                handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            _told(handler.unary_unary), _lenient(handler.request_deserializer), handler.response_serializer
-        )
+        coders = _lenient(handler.request_deserializer), handler.response_serializer
+        if handler.stream_stream:
+            return grpc.stream_stream_rpc_method_handler(_told_streaming(handler.stream_stream, _read_each), *coders)
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(_told_streaming(handler.unary_stream, _read), *coders)
+        return grpc.unary_unary_rpc_method_handler(_told(handler.unary_unary), *coders)
 
 
 class RpcServer:

@@ -63,6 +63,8 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         self.deadlines_s: list[float] = []
         """By this process's ``time.perf_counter``; 0.0 for those that were not told so."""
         self.late_items = 0
+        self.streams = 0
+        """How many were opened to bring batches."""
         self.obeys = True
         self.gate = threading.Event()
         self.ways: list[str] = []
@@ -71,7 +73,14 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
         self._journal = journal.open("a", buffering=1) if journal else None
         self._executions = threading.BoundedSemaphore(concurrency)
 
-    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:  # noqa: N802
+    def Predict(  # noqa: N802
+        self, requests: Iterator[pb.PredictRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.PredictResponse]:
+        self.streams += 1
+        for request in requests:
+            yield self._predict(request)
+
+    def _predict(self, request: pb.PredictRequest) -> pb.PredictResponse:
         arrived_s = time.monotonic()
         gone = self._read_payloads(request)
         if not request.items:
@@ -139,12 +148,13 @@ class HashServicer(model_server_pb2_grpc.ModelServerServicer):
 class FakeModelServer:
     """A HashServicer on a port of this process."""
 
-    def __init__(self, servicer: HashServicer, address: str = "127.0.0.1:0") -> None:
+    def __init__(self, servicer: HashServicer, address: str = "127.0.0.1:0", threads: int = 16) -> None:
         self.servicer = servicer
         self._server = RpcServer(
             address,
             lambda server: model_server_pb2_grpc.add_ModelServerServicer_to_server(servicer, server),
             service_names=["servoir.v1.ModelServer"],
+            threads=threads,
         )
         self.port = self._server.start()
         self._server.serving(True)

@@ -34,7 +34,7 @@ class ModelServerStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.Predict = channel.unary_unary(
+        self.Predict = channel.stream_stream(
                 '/servoir.v1.ModelServer/Predict',
                 request_serializer=chassis_dot_rpc_dot_model__server__pb2.PredictRequest.SerializeToString,
                 response_deserializer=chassis_dot_rpc_dot_model__server__pb2.PredictResponse.FromString,
@@ -54,12 +54,13 @@ class ModelServerStub(object):
 class ModelServerServicer(object):
     """Missing associated documentation comment in .proto file."""
 
-    def Predict(self, request, context):
-        """Run one batch. The call itself fails only when the server does; what is wrong with one item
-        is said in that item's outcome, and its neighbours are answered.
-        Errors: INVALID_ARGUMENT (more items than max_batch_size, another model's key),
-        UNAVAILABLE (draining, or not yet ready), DEADLINE_EXCEEDED (nothing was worth running),
-        NOT_FOUND (a payload is not in shared memory any more: nothing ran, send the bytes).
+    def Predict(self, request_iterator, context):
+        """Run batches one after the other: each is answered before the next is read. A stream is as cheap as
+        it gets kept open, by one caller for one batch at a time; one batch and no more is a stream too.
+        What is wrong with one item is said in that item's outcome, and its neighbours are answered; what is
+        wrong with a batch ends the stream, and that batch did not run:
+        INVALID_ARGUMENT (no message of this type, more items than max_batch_size, another model's key),
+        UNAVAILABLE (draining, not yet ready, or another process than the batch is for).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,7 +83,7 @@ class ModelServerServicer(object):
 
 def add_ModelServerServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Predict': grpc.unary_unary_rpc_method_handler(
+            'Predict': grpc.stream_stream_rpc_method_handler(
                     servicer.Predict,
                     request_deserializer=chassis_dot_rpc_dot_model__server__pb2.PredictRequest.FromString,
                     response_serializer=chassis_dot_rpc_dot_model__server__pb2.PredictResponse.SerializeToString,
@@ -109,7 +110,7 @@ class ModelServer(object):
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
-    def Predict(request,
+    def Predict(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -119,8 +120,8 @@ class ModelServer(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/servoir.v1.ModelServer/Predict',
             chassis_dot_rpc_dot_model__server__pb2.PredictRequest.SerializeToString,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import model_server_pb2_grpc
-from chassis.rpc_client import channel
+from chassis.rpc_client import aio_channel
 from chassis.shared_memory import FOLDER, Region
 
 _TIMEOUT_S = 60.0
@@ -43,24 +43,27 @@ class BatchesSeen(msgspec.Struct, frozen=True):
     failed: int
 
 
-def send(order: BatchOrder) -> BatchesSeen:
+async def send(order: BatchOrder) -> BatchesSeen:
     """Send until the end; raises grpc.RpcError."""
-    stub: Any = model_server_pb2_grpc.ModelServerStub(channel(order.address))
+    channel = aio_channel(order.address)
+    stub: Any = model_server_pb2_grpc.ModelServerStub(channel)
     payloads = [Path(file).read_bytes() for file in order.files]
     region = Region(FOLDER, 4 * sum(map(len, payloads))) if order.shared else None
     contents = [_content(payload, region) for payload in payloads]
     answered_at, failed = list[float](), list[int]()
 
-    def keep_sending(caller: int) -> None:
+    async def keep_sending(caller: int) -> None:
         start = caller * len(contents) // order.in_flight
         shown = itertools.islice(itertools.cycle(contents), start, None)
+        stream = stub.Predict(timeout=order.end_at - time.monotonic() + _TIMEOUT_S)
         while time.monotonic() < order.end_at:
-            answer = stub.Predict(_request(order, list(itertools.islice(shown, order.batch_size))), _TIMEOUT_S)
+            await stream.write(_request(order, list(itertools.islice(shown, order.batch_size))))
+            answer = await stream.read()
             answered_at.append(time.monotonic())
             failed.append(sum(not outcome.HasField("prediction") for outcome in answer.outcomes))
 
-    with ThreadPoolExecutor(order.in_flight) as pool:
-        list(pool.map(keep_sending, range(order.in_flight)))
+    await asyncio.gather(*map(keep_sending, range(order.in_flight)))
+    await channel.close()
     return BatchesSeen(answered_at, sum(failed))
 
 
@@ -84,7 +87,7 @@ def _request(order: BatchOrder, contents: Sequence[dict[str, Any]]) -> pb.Predic
 def main(arguments: Sequence[str]) -> int:
     """Run the order in the file that is named."""
     order = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=BatchOrder)
-    sys.stdout.buffer.write(msgspec.msgpack.encode(send(order)))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(asyncio.run(send(order))))
     return 0
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 
 from chassis import allocator, logs, metrics, notify, shared_memory
+from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
 from chassis.rpc_server import CannotBind, RpcServer
@@ -25,7 +26,8 @@ from services.model_server.triton_metrics import TRITON
 from services.registry.client import LeaseKeeper
 
 log = logs.logger()
-RPC_THREADS = 32
+_DISPATCHERS = 2
+_OTHER_CALLS = 32
 EVERY_INTERFACE = ("", "0.0.0.0", "[::]", "::")
 
 
@@ -43,7 +45,7 @@ class ModelServer:
             settings.address,
             lambda server: register(server, self.replica, settings.shared_memory),
             service_names=SERVICE_NAMES,
-            threads=RPC_THREADS,
+            threads=_rpc_threads(settings),
         )
         self._lease: LeaseKeeper | None = None
 
@@ -140,6 +142,15 @@ class ModelServer:
 
     def _address(self, port: int) -> str:
         return f"{self._settings.address.rpartition(':')[0]}:{port}"
+
+
+def _rpc_threads(settings: ModelServerSettings) -> int:
+    """Return how many calls may be open at a time: each stream of batches holds a thread, also between two batches.
+
+    A dispatcher has one for each execution, for a batch that waits and for a newcomer's item; while one hands a model
+    over to another, there are two dispatchers.
+    """
+    return _DISPATCHERS * ((settings.concurrency or cores()) + 2) + _OTHER_CALLS
 
 
 def announced(settings: ModelServerSettings, port: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -28,8 +28,14 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     def __init__(self, replica: Replica, shared_memory: Path) -> None:
         self._replica, self._shared_memory = replica, Reader(shared_memory)
 
-    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
-        """Run one batch; an outcome for each item."""
+    def Predict(
+        self, requests: Iterable[pb.PredictRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.PredictResponse]:
+        """Run batches one by one, as they come; an outcome for each item."""
+        for request in requests:
+            yield self._predict(request, context)
+
+    def _predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
             ahead_s = time.time() - arrived

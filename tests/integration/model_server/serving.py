@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -47,7 +47,12 @@ class Serving:
             pb.Item(id=str(at), request_id=f"request-{at}", task=task, payload=payload, time_left_s=time_left_s)
             for at, payload in enumerate(payloads)
         ]
-        return self.stub.Predict(pb.PredictRequest(model_key=key, items=items), timeout=60)
+        return self.run_batch(pb.PredictRequest(model_key=key, items=items))
+
+    def run_batch(self, request: pb.PredictRequest) -> pb.PredictResponse:
+        """Return the answer to one batch, over a stream of its own."""
+        [answer] = self.stub.Predict(iter([request]), timeout=60)
+        return cast(pb.PredictResponse, answer)
 
     def exit_code(self, timeout_s: float = 60.0) -> int:
         """Wait for the process to end by itself and return its exit code."""

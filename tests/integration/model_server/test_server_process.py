@@ -77,7 +77,7 @@ def test_its_memory_is_in_huge_pages(echo: Serving) -> None:
 def test_what_is_wrong_with_one_item_is_said_in_its_outcome(echo: Serving) -> None:
     items = [pb.Item(id="good", task="bbox", payload=b"x"), pb.Item(id="bad", task="paint", payload=b"x")]
 
-    response = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=items))
+    response = echo.run_batch(pb.PredictRequest(model_key=KEY, items=items))
 
     assert response.outcomes[0].WhichOneof("result") == "prediction"
     assert response.outcomes[1].problem.status == 400
@@ -94,7 +94,7 @@ def test_an_item_whose_time_is_up_is_answered_504(echo: Serving) -> None:
 def deadline_status(echo: Serving, instance_id: str, by_s: float) -> int:
     """Return the status of an item that is due by then on a server's clock; 200 is an answer."""
     item = pb.Item(id="0", task="bbox", payload=b"x", time_left_s=30.0, by_s=by_s)
-    [outcome] = echo.stub.Predict(pb.PredictRequest(model_key=KEY, instance_id=instance_id, items=[item])).outcomes
+    [outcome] = echo.run_batch(pb.PredictRequest(model_key=KEY, instance_id=instance_id, items=[item])).outcomes
     return int(outcome.problem.status or 200)
 
 
@@ -262,7 +262,7 @@ def test_an_execution_that_its_caller_has_given_up_on_is_not_begun(slow: Serving
     call = send_one(slow, answers)
     request = pb.PredictRequest(model_key=KEY, items=[pb.Item(id="late", task="bbox", payload=b"x")])
 
-    late = slow.stub.Predict.future(request)
+    late = slow.stub.Predict(iter([request]))
     wait_until(lambda: "batches_at_hand 2.0" in metrics_of(slow), what="the second batch waits for the first")
     late.cancel()
     call.join()

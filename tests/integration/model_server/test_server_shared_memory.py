@@ -55,7 +55,7 @@ def item(payload: bytes | Spot, request_id: str = "", **changed: Any) -> pb.Item
 
 def sums(echo: Serving, *items: pb.Item) -> list[int]:
     """Return the checksums that the model answers."""
-    outcomes = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=items), timeout=60).outcomes
+    outcomes = echo.run_batch(pb.PredictRequest(model_key=KEY, items=items)).outcomes
     return [int(json.loads(outcome.prediction)["classes"][0]["label"], 16) for outcome in outcomes]
 
 
@@ -73,7 +73,7 @@ def test_where_one_is_gone_its_neighbours_are_answered(echo: Serving, region: Re
     at(region, b"else")
     items = [item(first, "first"), item(gone, "gone"), item(last, "last")]
 
-    outcomes = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=items), timeout=60).outcomes
+    outcomes = echo.run_batch(pb.PredictRequest(model_key=KEY, items=items)).outcomes
 
     assert [outcome.WhichOneof("result") for outcome in outcomes] == ["prediction", "gone", "prediction"]
     assert outcomes[1].gone
@@ -89,7 +89,7 @@ def test_where_one_is_gone_its_neighbours_are_answered(echo: Serving, region: Re
 def test_at_a_spot_that_nobody_made_there_is_nothing(echo: Serving, region: Region, wrong: dict[str, Any]) -> None:
     spot = at(region, b"x" * 1000)
 
-    [outcome] = echo.stub.Predict(pb.PredictRequest(model_key=KEY, items=[item(spot, **wrong)]), timeout=60).outcomes
+    [outcome] = echo.run_batch(pb.PredictRequest(model_key=KEY, items=[item(spot, **wrong)])).outcomes
 
     assert outcome.gone
     assert sums(echo, item(spot)) == [zlib.crc32(b"x" * 1000)]

@@ -284,8 +284,8 @@ def test_two_dispatchers_do_not_split_what_could_be_one_batch(
 def test_one_who_joins_gets_its_share_of_the_models(
     redis_url: str, registry: FakeRegistry, start_dispatcher: StartDispatcher, client: QueueClient
 ) -> None:
-    server = FakeModelServer(HashServicer())
     keys = [f"acme-m{number}-1" for number in range(32)]  # all of them stay where they are once in 2**32
+    server = FakeModelServer(HashServicer(), threads=2 * len(keys))
     registry.lease(*(lease(key, server.address, model_key=key) for key in keys))
     connection = redis.Redis.from_url(redis_url)
 

@@ -16,7 +16,7 @@ from chassis.shared_memory import Region, Spot, name_of
 from services.queue.client import Answer, QueueClient, QueueOperator
 from services.queue.spots import read_spot
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
-from tests.integration.queue.asking import Asking, ask, at_once, at_work, depth, planned
+from tests.integration.queue.asking import Asking, ask, at_once, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import ROOT, wait_until
 
@@ -172,18 +172,16 @@ def test_a_payload_that_every_server_reads_in_memory_is_there_alone(
     server = serve()
     start_dispatcher()
     planned(redis_url)
-    held = Asking(lambda: ask(sharing, b"hold"))
-    wait_until(lambda: at_work(redis_url) == 1, what="one that holds the server")
-    alone = at_once(sharing, PAYLOADS)
+    alone = at_once(sharing, [b"hold %d" % number for number in range(11)])
     wait_until(lambda: depth(redis_url) == 11, what="the requests")
 
     assert stored(redis_url) == [b""] * 11
-    kept = Asking(lambda: ask(sharing, b"for all", idempotency_key="k"))
+    kept = Asking(lambda: ask(sharing, b"hold for all", idempotency_key="k"))
     wait_until(lambda: depth(redis_url) == 12, what="the request with a key")
-    assert stored(redis_url).count(b"for all") == 1, "its answer is somebody's even after this gateway"
+    assert stored(redis_url).count(b"hold for all") == 1, "its answer is somebody's even after this gateway"
 
     server.servicer.gate.set()
-    assert all(call.result()[0].status == 200 for call in [held, *alone, kept])
+    assert all(call.result()[0].status == 200 for call in [*alone, kept])
     assert server.servicer.ways == ["memory"] * 12
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import grpc
 import pytest
 
 from chassis import errors
-from chassis.rpc import registry_pb2, registry_pb2_grpc
+from chassis.rpc import model_server_pb2, model_server_pb2_grpc, registry_pb2, registry_pb2_grpc
 from chassis.rpc_client import channel, told
 from chassis.rpc_server import CannotBind, RpcServer
 
@@ -28,6 +28,20 @@ class Raising(registry_pb2_grpc.RegistryServicer):
         raise errors.Unavailable("gone")
 
 
+class RaisingInAStream(model_server_pb2_grpc.ModelServerServicer):
+    """A model server that answers batches of ``fine``, and raises whatever error others name."""
+
+    def Predict(  # noqa: N802
+        self, requests: Iterable[model_server_pb2.PredictRequest], context: grpc.ServicerContext
+    ) -> Iterator[model_server_pb2.PredictResponse]:
+        for request in requests:
+            if request.model_key == "bug":
+                raise ZeroDivisionError("a secret")
+            if request.model_key != "fine":
+                raise errors.BY_NAME[request.model_key]("so it is")
+            yield model_server_pb2.PredictResponse(clock_s=1.0)
+
+
 @pytest.fixture
 def stub() -> Iterator[registry_pb2_grpc.RegistryStub]:
     server = RpcServer(
@@ -37,6 +51,19 @@ def stub() -> Iterator[registry_pb2_grpc.RegistryStub]:
     )
     with channel(f"127.0.0.1:{server.start()}") as line:
         yield registry_pb2_grpc.RegistryStub(line)
+    server.stop(0)
+
+
+@pytest.fixture
+def batches() -> Iterator[grpc.StreamStreamMultiCallable]:
+    """Sends messages as one stream of batches, and reads the answers."""
+    server = RpcServer(
+        "127.0.0.1:0",
+        lambda it: model_server_pb2_grpc.add_ModelServerServicer_to_server(RaisingInAStream(), it),
+        service_names=["servoir.v1.ModelServer"],
+    )
+    with channel(f"127.0.0.1:{server.start()}") as line:
+        yield line.stream_stream("/servoir.v1.ModelServer/Predict")
     server.stop(0)
 
 
@@ -59,6 +86,28 @@ def test_a_bug_is_told_without_its_text(stub: registry_pb2_grpc.RegistryStub) ->
 def test_a_stream_ends_with_its_error(stub: registry_pb2_grpc.RegistryStub) -> None:
     with pytest.raises(errors.Unavailable, match="gone"), told():
         list(stub.WatchModels(registry_pb2.WatchModelsRequest()))
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "detail"),
+    [
+        (model_server_pb2.PredictRequest(model_key="BadRequest").SerializeToString(), 400, "so it is"),
+        (model_server_pb2.PredictRequest(model_key="bug").SerializeToString(), 500, "internal error"),
+        (b"no protobuf", 400, "the message is no protobuf of this method's type"),
+    ],
+)
+def test_what_is_wrong_with_a_message_ends_its_stream_behind_the_answers_before(
+    batches: grpc.StreamStreamMultiCallable, message: bytes, status: int, detail: str
+) -> None:
+    fine = model_server_pb2.PredictRequest(model_key="fine").SerializeToString()
+    answers = batches(iter([fine, message, fine]), timeout=20)
+
+    assert model_server_pb2.PredictResponse.FromString(next(answers)).clock_s == 1.0
+    with pytest.raises(errors.ServoirError) as raised, told():
+        next(answers)
+
+    assert (raised.value.status, raised.value.detail) == (status, detail)
+    assert len(list(batches(iter([fine]), timeout=20))) == 1
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
