@@ -271,6 +271,18 @@ def test_an_execution_that_its_caller_has_given_up_on_is_not_begun(slow: Serving
     wait_until(lambda: 'items_total{status="504"} 1.0' in metrics_of(slow))
 
 
+def test_as_many_batches_run_side_by_side_as_there_are_executions(tmp_path: Path) -> None:
+    folder = echo_folder(tmp_path / "many", config={"delay_s": 1.0}, max_batch_size=1)
+    many = Serving(folder, "--tune", "off", "--concurrency", "40", "--metrics-port", str(free_port()))
+    request = pb.PredictRequest(model_key=KEY, items=[pb.Item(id="0", task="bbox", payload=b"x")])
+
+    calls = [many.stub.Predict(iter([request])) for _ in range(40)]
+
+    wait_until(lambda: "batches_at_hand 40.0" in metrics_of(many), what="all of them at work")
+    assert [len(list(call)) for call in calls] == [1] * 40
+    many.stop()
+
+
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "services.model_server", "--registry", "", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
