@@ -43,7 +43,3 @@ class Crew:
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
-
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)

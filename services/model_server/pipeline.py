@@ -118,10 +118,13 @@ class Pipeline:
         """
         batch = _Batch(works, [Done() for _ in works], {}, wanted, self._turn(at_once=at_once))
         asked = self._clock()
-        with (self._guests if at_once else self._room).place() as others:
+
+        def work(others: int) -> None:
             waited_s = self._clock() - asked
             self._decode(batch, busy_cores=others * self._execution_cores)
             self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
+
+        (self._guests if at_once else self._room).do(work)
         return batch.done
 
     def _at_once(self, items: int) -> int:

@@ -1,31 +1,82 @@
-"""How many batches are at work at once, and who waits until there is room."""
+"""How many batches are at work at once, and in whose thread: who finds room works at once, what waits is taken over."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+Work = Callable[[int], None]
+
+
+class _Waiting(NamedTuple):
+    """Work that waits for room, and what its caller waits for."""
+
+    work: Work
+    done: Future[None]
 
 
 class Room:
-    """Lets *size* batches in at a time. Thread-safe."""
+    """Has *size* places, each for one piece of work at a time. Thread-safe.
+
+    Whoever finds a place works in its own thread. What waits is done in its order by threads of the room's own, of
+    which each goes on with the next piece as soon as it is done with one. Were the next one's caller woken for that,
+    Linux would often leave it behind the thread that runs on another core, while the core that got free does nothing.
+    """
 
     def __init__(self, size: int) -> None:
-        self._places = threading.Semaphore(size)
+        self._size = self._free = size
         self._lock = threading.Lock()
-        self._inside = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="batch")
 
-    @contextmanager
-    def place(self) -> Iterator[int]:
-        """Wait for a place, and have it; yields how many others are inside then."""
-        with self._places:
-            others = self._move(1) - 1
-            try:
-                yield others
-            finally:
-                self._move(-1)
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for a place."""
+        return len(self._waiting)
 
-    def _move(self, by: int) -> int:
+    def do(self, work: Work) -> None:
+        """Call *work* with how many others are at work then, and return when it is done; raises what it raised."""
         with self._lock:
-            self._inside += by
-            return self._inside
+            if found := self._free > 0:
+                self._free -= 1
+            else:
+                waiting = _Waiting(work, Future())
+                self._waiting.append(waiting)
+        if not found:
+            waiting.done.result()
+            return
+        try:
+            work(self._others())
+        finally:
+            self._hand_over()
+
+    def _others(self) -> int:
+        return self._size - self._free - 1
+
+    def _hand_over(self) -> None:
+        """Leave a place to what waits, or free."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+        self._threads.submit(self._go_on)
+
+    def _go_on(self) -> None:
+        """Do what waits in one place, as long as something does."""
+        while waiting := self._next():
+            try:
+                waiting.work(self._others())
+            except BaseException as error:  # as a pool does: what it was is for the caller to see
+                waiting.done.set_exception(error)
+            else:
+                waiting.done.set_result(None)
+
+    def _next(self) -> _Waiting | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._free += 1
+            return None

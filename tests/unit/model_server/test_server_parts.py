@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,24 +75,70 @@ def test_a_crew_wakes_no_helper_for_cores_that_are_busy() -> None:
     assert len(threads) == 2
 
 
-def test_a_room_lets_so_many_in_and_tells_each_how_many_are_there() -> None:
+def test_a_room_does_so_much_at_a_time_and_tells_each_how_many_others_there_are() -> None:
     room, go, told = Room(2), threading.Event(), list[int]()
 
-    def visit() -> None:
-        with room.place() as others:
-            told.append(others)
-            go.wait(20)
+    def work(others: int) -> None:
+        told.append(others)
+        go.wait(20)
 
-    visitors = [threading.Thread(target=visit) for _ in range(3)]
-    for visitor in visitors:
-        visitor.start()
+    callers = [threading.Thread(target=room.do, args=(work,)) for _ in range(3)]
+    for caller in callers:
+        caller.start()
     wait_until(lambda: len(told) == 2)
     assert sorted(told) == [0, 1]
 
     go.set()
-    for visitor in visitors:
-        visitor.join()
+    for caller in callers:
+        caller.join()
     assert len(told) == 3
+
+
+def test_what_waits_for_room_is_done_in_its_order_and_in_one_thread() -> None:
+    room, go, done = Room(1), threading.Event(), list[tuple[str, str]]()
+
+    def call(name: str) -> threading.Thread:
+        def work(_: int) -> None:
+            go.wait(20)
+            done.append((name, threading.current_thread().name))
+
+        caller = threading.Thread(target=room.do, args=(work,), name=name)
+        caller.start()
+        return caller
+
+    callers = [call("first")]
+    for waiting, name in enumerate(("second", "third", "fourth"), start=1):
+        callers.append(call(name))
+        wait_until(lambda at_least=waiting: room.waiting == at_least)
+    go.set()
+    for caller in callers:
+        caller.join()
+
+    assert [name for name, _ in done] == ["first", "second", "third", "fourth"]
+    first, *others = [thread for _, thread in done]
+    assert first == "first"
+    assert len(set(others)) == 1
+    assert others[0].startswith("batch")
+
+
+def test_what_work_raises_reaches_its_caller_and_leaves_the_room_as_it_was() -> None:
+    room, go = Room(1), threading.Event()
+
+    def fail(_: int) -> None:
+        go.wait(20)
+        raise MemoryError("too much")
+
+    with ThreadPoolExecutor(2) as callers:
+        raised = [callers.submit(room.do, fail) for _ in range(2)]
+        wait_until(lambda: room.waiting == 1)
+        go.set()
+        for each in raised:
+            with pytest.raises(MemoryError, match="too much"):
+                each.result(20)
+
+    told = list[int]()
+    room.do(told.append)
+    assert told == [0]
 
 
 def test_a_folder_without_its_yaml_or_with_two_is_refused(tmp_path: Path) -> None:
