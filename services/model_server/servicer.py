@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 
@@ -22,6 +23,16 @@ from services.model_server.replica import Loaded, Replica
 log = logs.logger()
 
 
+class _Answered(NamedTuple):
+    """A batch's *response*, what *came* of each item (None: its payload is gone), and how far Unix time is *ahead_s* of
+    the pipeline's clock.
+    """
+
+    response: pb.PredictResponse
+    came: list[Done | None]
+    ahead_s: float
+
+
 class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     """What the dispatcher calls."""
 
@@ -33,9 +44,13 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     ) -> Iterator[pb.PredictResponse]:
         """Run batches one by one, as they come; an outcome for each item."""
         for request in requests:
-            yield self._predict(request, context)
+            answered = self._predict(request, context)
+            try:
+                yield answered.response
+            finally:  # whoever waits for the answer need not wait for this too
+                self._tell(request.items, answered)
 
-    def _predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictResponse:
+    def _predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> _Answered:
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
             ahead_s = time.time() - arrived
@@ -50,10 +65,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             ran = iter(done)
             came = [None if payload is None else next(ran) for payload in payloads]
             response = _response(request.items, came, arrived, loaded.pipeline.clock())
-        if done:
-            count_batch(done)
-            self._tell(request.items, came, response.timings, ahead_s)
-        return response
+        return _Answered(response, came, ahead_s)
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:
         """Begin to drain; the process ends by itself."""
@@ -95,9 +107,13 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         except NotFound:
             return None
 
-    def _tell(self, items: Sequence[pb.Item], came: Sequence[Done | None], timings: pb.Timings, ahead_s: float) -> None:
-        """Write the batch's line; *ahead_s* is how far Unix time is ahead of the pipeline's clock."""
-        ran = [(item, done) for item, done in zip(items, came, strict=True) if done]
+    def _tell(self, items: Sequence[pb.Item], answered: _Answered) -> None:
+        """Count a batch and write its line, unless nothing of it ran."""
+        ran = [(item, done) for item, done in zip(items, answered.came, strict=True) if done]
+        if not ran:
+            return
+        count_batch([done for _, done in ran])
+        timings, ahead_s = answered.response.timings, answered.ahead_s
         log.info(
             "batch_answered",
             model_key=self._replica.modelinfo.key,
