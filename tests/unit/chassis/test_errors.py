@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import grpc
 import pytest
@@ -42,29 +44,27 @@ class RaisingInAStream(model_server_pb2_grpc.ModelServerServicer):
             yield model_server_pb2.PredictResponse(clock_s=1.0)
 
 
+@contextmanager
+def served(name: str, add: Callable[[grpc.Server], None]) -> Iterator[grpc.Channel]:
+    """Open a channel to a server of its own that has one service."""
+    server = RpcServer("127.0.0.1:0", add, service_names=[name])
+    with channel(f"127.0.0.1:{server.start()}") as line:
+        yield line
+    server.stop(0)
+
+
 @pytest.fixture
 def stub() -> Iterator[registry_pb2_grpc.RegistryStub]:
-    server = RpcServer(
-        "127.0.0.1:0",
-        lambda it: registry_pb2_grpc.add_RegistryServicer_to_server(Raising(), it),
-        service_names=["servoir.v1.Registry"],
-    )
-    with channel(f"127.0.0.1:{server.start()}") as line:
+    with served("servoir.v1.Registry", partial(registry_pb2_grpc.add_RegistryServicer_to_server, Raising())) as line:
         yield registry_pb2_grpc.RegistryStub(line)
-    server.stop(0)
 
 
 @pytest.fixture
 def batches() -> Iterator[grpc.StreamStreamMultiCallable]:
     """Sends messages as one stream of batches, and reads the answers."""
-    server = RpcServer(
-        "127.0.0.1:0",
-        lambda it: model_server_pb2_grpc.add_ModelServerServicer_to_server(RaisingInAStream(), it),
-        service_names=["servoir.v1.ModelServer"],
-    )
-    with channel(f"127.0.0.1:{server.start()}") as line:
+    add = partial(model_server_pb2_grpc.add_ModelServerServicer_to_server, RaisingInAStream())
+    with served("servoir.v1.ModelServer", add) as line:
         yield line.stream_stream("/servoir.v1.ModelServer/Predict")
-    server.stop(0)
 
 
 @pytest.mark.parametrize("name", errors.BY_NAME)
