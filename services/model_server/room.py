@@ -27,7 +27,7 @@ class Room:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = self._free = size
+        self._size, self._taken = size, 0
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="batch")
@@ -40,8 +40,9 @@ class Room:
     def do(self, work: Work) -> None:
         """Call *work* with how many others are at work then, and return when it is done; raises what it raised."""
         with self._lock:
-            if found := self._free > 0:
-                self._free -= 1
+            others = self._taken
+            if found := others < self._size:
+                self._taken += 1
             else:
                 waiting = _Waiting(work, Future())
                 self._waiting.append(waiting)
@@ -49,34 +50,26 @@ class Room:
             waiting.done.result()
             return
         try:
-            work(self._others())
+            work(others)
         finally:
-            self._hand_over()
+            if follows := self._next():
+                self._threads.submit(self._go_on, follows)
 
-    def _others(self) -> int:
-        return self._size - self._free - 1
-
-    def _hand_over(self) -> None:
-        """Leave a place to what waits, or free."""
+    def _next(self) -> _Waiting | None:
+        """Return what is to be done next in a place that gets free; None: nothing waits, and it is free."""
         with self._lock:
-            if not self._waiting:
-                self._free += 1
-                return
-        self._threads.submit(self._go_on)
+            if self._waiting:
+                return self._waiting.popleft()
+            self._taken -= 1
+            return None
 
-    def _go_on(self) -> None:
-        """Do what waits in one place, as long as something does."""
-        while waiting := self._next():
+    def _go_on(self, waiting: _Waiting | None) -> None:
+        """Do what waited, and what waits then, in one place."""
+        while waiting:
             try:
-                waiting.work(self._others())
+                waiting.work(self._taken - 1)
             except BaseException as error:  # as a pool does: what it was is for the caller to see
                 waiting.done.set_exception(error)
             else:
                 waiting.done.set_result(None)
-
-    def _next(self) -> _Waiting | None:
-        with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            self._free += 1
-            return None
+            waiting = self._next()

@@ -24,13 +24,10 @@ log = logs.logger()
 
 
 class _Answered(NamedTuple):
-    """A batch's *response*, what *came* of each item (None: its payload is gone), and how far Unix time is *ahead_s* of
-    the pipeline's clock.
-    """
+    """A batch's *response*, and what *came* of each item (None: its payload is gone)."""
 
     response: pb.PredictResponse
     came: list[Done | None]
-    ahead_s: float
 
 
 class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
@@ -53,7 +50,6 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
     def _predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> _Answered:
         with self._replica.working() as loaded:
             arrived = loaded.pipeline.clock()
-            ahead_s = time.time() - arrived
             self._check(request, loaded)
             payloads = [self._payload(item) for item in request.items]
             works = [
@@ -65,7 +61,7 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
             ran = iter(done)
             came = [None if payload is None else next(ran) for payload in payloads]
             response = _response(request.items, came, arrived, loaded.pipeline.clock())
-        return _Answered(response, came, ahead_s)
+        return _Answered(response, came)
 
     def Drain(self, request: pb.DrainRequest, context: grpc.ServicerContext) -> pb.DrainResponse:
         """Begin to drain; the process ends by itself."""
@@ -113,7 +109,8 @@ class ModelServerServicer(model_server_pb2_grpc.ModelServerServicer):
         if not ran:
             return
         count_batch([done for _, done in ran])
-        timings, ahead_s = answered.response.timings, answered.ahead_s
+        timings = answered.response.timings
+        ahead_s = time.time() - self._replica.loaded.pipeline.clock()
         log.info(
             "batch_answered",
             model_key=self._replica.modelinfo.key,
