@@ -74,6 +74,7 @@ KNOWN: dict[str, str] = {
     "SERVOIR_NICE": "whole number",
     "SERVOIR_OPEN_TO_ALL": "true or false",
     "SERVOIR_PREDICT_TIMEOUT_S": "number",
+    "SERVOIR_QUARANTINE_MAX_BYTES": "size",
     "SERVOIR_QUARANTINE_MAX_ITEMS": "whole number",
     "SERVOIR_QUEUE_MAX_BYTES": "size",
     "SERVOIR_QUEUE_MAX_ITEMS": "whole number",

@@ -74,7 +74,8 @@ class Region:
 
     def put(self, data: bytes | memoryview) -> Spot | None:
         """Return where *data* is from now on, until it is freed; None where there is no room, or after ``close``."""
-        offset = self._take(_room(len(data))) if self.close.alive else None
+        room = _room(len(data))
+        offset = self._take(room) if self.close.alive else None
         if offset is None:
             return None
         self._number += 1
@@ -85,14 +86,16 @@ class Region:
             written = 0
         if written == _NUMBER_BYTES + len(data):
             return spot
-        self.free(spot)
+        self._give_back(offset, room)
         return None
 
     def free(self, spot: Spot) -> None:
         """Let something else be put there. The number goes first: who still finds it after reading has read no more."""
-        if not self.close.alive or os.pwrite(self._file, _NO_NUMBER, spot.offset) != _NUMBER_BYTES:
-            return
-        self._free.setdefault(_room(spot.size), []).append(spot.offset)
+        if self.close.alive and os.pwrite(self._file, _NO_NUMBER, spot.offset) == _NUMBER_BYTES:
+            self._give_back(spot.offset, _room(spot.size))
+
+    def _give_back(self, offset: int, room: int) -> None:
+        self._free.setdefault(room, []).append(offset)
         self._taken -= 1
         if not self._taken:
             self._free.clear()

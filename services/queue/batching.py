@@ -14,15 +14,19 @@ def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> 
     return [wait_s + service_s(size) for size in range(1, most + 1)]
 
 
-def choose(left_s: Sequence[float], limits: Sequence[float], least_s: float = 0.0) -> tuple[list[int], list[int]]:
+def choose(
+    left_s: Sequence[float], limits: Sequence[float], *, least_s: float = 0.0, alone_s: float | None = None
+) -> tuple[list[int], list[int]]:
     """Return the places of the items that make the next batch, and of those that are answered 504 instead.
 
     *left_s* is what each waiting item has until its deadline, in order; *limits* is what ``limits_s`` gave, *least_s*
-    the fastest service lately seen. Hopeless is what has not even that, and what would most likely be late even alone
-    while another waits behind it (the last one is tried, so that times which have become better are noticed). An item
-    joins as long as the batch, one longer, is in time for all of its items; the first that does not stays at the front.
-    claim.lua does this inside of Redis.
+    the fastest service lately seen, *alone_s* what one item takes at the server that would have it first (else this
+    one). Hopeless is what has not even the least, and what would most likely be late even alone while another waits
+    behind it (the last one is tried, so that times which have become better are noticed). What only another server can
+    do in time is left to it. An item joins as long as the batch, one longer, is in time for all of its items; the first
+    that does not stays at the front. claim.lua does this inside of Redis.
     """
+    alone_s = limits[0] if alone_s is None else alone_s
     taken: list[int] = []
     hopeless: list[int] = []
     tightest = float("inf")
@@ -30,8 +34,10 @@ def choose(left_s: Sequence[float], limits: Sequence[float], least_s: float = 0.
         if len(taken) == len(limits):
             break
         last = place == len(left_s) - 1
-        if left <= 0 or left < least_s or (left < limits[0] and not last):
+        if left <= 0 or left < least_s or (left < alone_s and not last):
             hopeless.append(place)
+        elif alone_s <= left < limits[0]:
+            continue
         elif taken and min(tightest, left) < limits[len(taken)]:
             break
         else:

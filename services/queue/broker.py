@@ -22,7 +22,7 @@ from services.queue.wanted import write_wanted
 CLASSES = ("interactive", "batch")
 _ENQUEUE = Script("enqueue", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "quota"], works_when_full=False)
 _CLAIM = Script("claim", keys.OF_ALL, keys.OF_A_MODEL)
-_FINISH = Script("finish", keys.OF_ALL, keys.OF_A_MODEL)
+_FINISH = Script("finish", keys.OF_ALL, keys.OF_A_MODEL, knows=["quarantine"])
 _REQUEUE = Script("requeue", keys.OF_ALL, keys.OF_A_MODEL)
 _WANT = Script("want", keys.OF_ALL, keys.OF_A_MODEL)
 _ACQUIRE = Script("acquire", keys.OF_ALL, keys.OF_A_MODEL)
@@ -30,7 +30,7 @@ _RELEASE = Script("release", keys.OF_ALL, keys.OF_A_MODEL)
 _PUBLISH_PLAN = Script("publish_plan", keys.OF_ALL, keys.OF_A_MODEL)
 _SWEEP = Script("sweep", keys.OF_ALL, keys.OF_A_MODEL)
 _RETIRE = Script("retire", keys.OF_ALL, keys.OF_A_MODEL)
-_DROP_QUARANTINED = Script("drop_quarantined", keys.OF_ALL, keys.OF_A_MODEL)
+_DROP_QUARANTINED = Script("drop_quarantined", keys.OF_ALL, keys.OF_A_MODEL, knows=["quarantine"])
 _SHOW_JOB = Script("show_job", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "job"])
 _CANCEL_JOB = Script("cancel_job", keys.OF_ALL, keys.OF_A_MODEL, knows=["ahead", "job"])
 _BEAT = Script("beat", keys.OF_ALL)
@@ -92,7 +92,7 @@ class Claimed(NamedTuple):
     """What a claim gave, or that this dispatcher is the model's owner no more (*fenced*).
 
     *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more. Where the order is
-    *drained*, the owner is woken by who enqueues next.
+    *drained*, the owner is woken by who enqueues next. *passed* are left to a quicker server.
     """
 
     items: list[Item]
@@ -101,6 +101,7 @@ class Claimed(NamedTuple):
     suspects: int = 0
     next_suspect_s: float = 0.0
     drained: bool = False
+    passed: int = 0
 
 
 _METAS = msgspec.json.Decoder(Meta)
@@ -139,12 +140,14 @@ def claim(
     limits_s: Sequence[float],
     *,
     least_s: float = 0.0,
+    alone_s: float | None = None,
     choice: Choice = "next",
     newcomers: bool = False,
 ) -> Call:
     """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
 
-    With *newcomers* the owner is woken when one comes.
+    An item that has less, but *alone_s* and more, is left to another server. With *newcomers* the owner is woken when
+    one comes.
     """
     args = {
         "me": me,
@@ -152,6 +155,7 @@ def claim(
         "most": len(limits_s),
         "limits_ms": [_ms(limit) for limit in limits_s],
         "least_ms": _ms(least_s),
+        "alone_ms": _ms(limits_s[0] if alone_s is None else alone_s),
         "choice": choice,
         "newcomers": newcomers,
     }
@@ -162,7 +166,7 @@ def read_claim(reply: list[Any]) -> Claimed:
     """Return what a claim gave."""
     if reply[0] == b"fenced":
         return Claimed([], fenced=True)
-    _, late, suspects, next_ms, drained, *entries = reply
+    _, late, suspects, next_ms, drained, passed, *entries = reply
     items = [
         Item(
             entry.decode(),
@@ -175,13 +179,28 @@ def read_claim(reply: list[Any]) -> Claimed:
         )
         for entry, meta, spot, left, wait, history in entries
     ]
-    return Claimed(items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained))
+    return Claimed(
+        items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained), passed=passed
+    )
 
 
-def finish(model: str, results: Sequence[tuple[Result, bytes, bytes]], *, quarantine_length: int = 0) -> Call:
-    """Answer items, each a result with its item's meta (JSON) and its body; the statuses come back, 0: had one."""
+def finish(
+    model: str,
+    results: Sequence[tuple[Result, bytes, bytes]],
+    *,
+    quarantine_items: int = 0,
+    quarantine_bytes: int = 0,
+) -> Call:
+    """Answer items, each a result with its item's meta (JSON) and its body; the statuses come back, 0: had one.
+
+    The model's quarantine keeps at most *quarantine_items* with *quarantine_bytes* in all, the newest.
+    """
     parts = [part for _, meta, body in results for part in (meta, body)]
-    args = {"results": [result for result, _, _ in results], "quarantine_length": quarantine_length}
+    args = {
+        "results": [result for result, _, _ in results],
+        "quarantine_items": quarantine_items,
+        "quarantine_bytes": quarantine_bytes,
+    }
     return _FINISH.call(_keys(model), args, *parts)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from redis.exceptions import RedisError
 
@@ -22,7 +22,7 @@ from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
-from services.queue.broker import Choice
+from services.queue.broker import Choice, Claimed
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
 from services.queue.replica import Replica
@@ -42,7 +42,10 @@ class Feeder:
     def __init__(self, model: str, me: str, pipe: Pipe, settings: Settings) -> None:
         self.model, self.me = model, me
         self.token = ""
+        self._losses = 0
         self._redis, self._settings = pipe, settings
+        self._payload_pipe = Pipe(settings.redis_url)
+        """What payloads come through: large ones hold up no other model's calls."""
         self._replicas = Replicas(model, opened=self.wake)
         self._publisher = Publisher(model, me, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
@@ -84,6 +87,7 @@ class Feeder:
     def lose(self) -> None:
         """The ownership may have gone to another: claim nothing before it is sure again."""
         self.token = ""
+        self._losses += 1
         self.wake()
 
     def follow(self, leases: Sequence[pb.Lease]) -> None:
@@ -111,6 +115,7 @@ class Feeder:
         # A token that was lost with Redis may still stand there under our name, and would keep all others off.
         if self.token or (not self.retired and await self._acquire()):
             await run_async(self._redis, broker.release(self.model, self.me, self.token))
+        await self._payload_pipe.close()
         await self._replicas.close()
 
     # -- its life ----------------------------------------------------------------------------------
@@ -137,11 +142,15 @@ class Feeder:
                 await self._woken.wait()
 
     async def _acquire(self) -> bool:
-        self._woken.clear()
-        token = uuid.uuid4().hex
-        reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
-        if reply[0] == b"held":
-            return False
+        """Become the owner, unless another is, and have back what nobody works on; return whether we are."""
+        while True:
+            self._woken.clear()
+            token, losses = uuid.uuid4().hex, self._losses
+            reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
+            if reply[0] == b"held":
+                return False
+            if losses == self._losses:  # else something that ran when we asked was lost meanwhile, and not put back
+                break
         self.token, self._refused = token, None
         self._publisher.forget()
         self._drained = False
@@ -154,16 +163,20 @@ class Feeder:
     async def _feed(self) -> None:
         """Claim until nothing is there, or no server is to get more now."""
         self._woken.clear()
+        too_slow = set[Replica]()
         while not self._stopping and self.token and (self._suspects or not self._drained):
-            replica, choice = self._place()
+            replica, choice = self._place(too_slow)
             if replica is None or (self._drained and choice != "suspect"):
                 return
             with replica.chosen():
-                if not await self._claim(replica, choice):
-                    return
+                claimed = await self._claim(replica, choice)
+            if claimed.passed and not claimed.items:
+                too_slow.add(replica)
+            elif choice == "next" and not claimed.items:
+                return
 
-    def _place(self) -> tuple[Replica | None, Choice]:
-        """Return the replica that is to get something now, or None, and what.
+    def _place(self, too_slow: Collection[Replica]) -> tuple[Replica | None, Choice]:
+        """Return the replica that is to get something now, or None, and what; what waits is not for those *too_slow*.
 
         A suspect goes to a server that has nothing else. Where one waits for that, the emptiest gets nothing new, and
         none a guest.
@@ -171,7 +184,7 @@ class Feeder:
         due = self._suspects.due
         if due and (idle := self._replicas.idle()):
             return idle, "suspect"
-        turn = self._replicas.first_free(sparing=due)
+        turn = self._replicas.first_free(without=too_slow, sparing=due)
         if turn and turn.in_s <= 0:
             return turn.replica, "next"
         if turn:
@@ -183,18 +196,20 @@ class Feeder:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(in_s, self._freed)
 
-    async def _claim(self, replica: Replica, choice: Choice) -> bool:
-        """Claim a batch for *replica* and send it off; return whether it is worth asking again."""
+    async def _claim(self, replica: Replica, choice: Choice) -> Claimed:
+        """Claim a batch for *replica* and send it off."""
         now_s, wakes = time.monotonic(), self._wakes
         self._newcomer = False
         most = replica.batch_size if choice == "next" else 1
         starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
+        limits = limits_s(most, starts_in_s, replica.latency.expected_s)
         call = broker.claim(
             self.model,
             self.me,
             self.token,
-            limits_s(most, starts_in_s, replica.latency.expected_s),
-            least_s=replica.latency.least_s(now_s),
+            limits,
+            least_s=self._replicas.least_s(),
+            alone_s=min(limits[0], self._replicas.alone_s()),
             choice=choice,
             newcomers=self._replicas.host() is not None,
         )
@@ -202,7 +217,7 @@ class Feeder:
         if claimed.fenced:
             log.warning("ownership_lost", model=self.model)
             self.lose()
-            return False
+            return claimed
         self._late(claimed.late)
         self._suspects.expect(claimed.suspects, claimed.next_suspect_s)
         if choice == "newcomer" and claimed.items:
@@ -211,7 +226,7 @@ class Feeder:
             self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
         if claimed.items:
             self._send(replica, claimed.items, now_s, choice)
-        return bool(claimed.items) or choice != "next"
+        return claimed
 
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, choice: Choice) -> None:
         self._running.update(item.id for item in items)
@@ -229,7 +244,7 @@ class Feeder:
 
     async def _payloads(self, items: Sequence[broker.Item]) -> list[bytes | None]:
         """Return the payloads of items; None for one that has its answer."""
-        found: list[bytes | None] = await self._redis.call("MGET", *(item.meta.payload for item in items))
+        found: list[bytes | None] = await self._payload_pipe.call("MGET", *(item.meta.payload for item in items))
         return found
 
     async def _see_through(self, batch: Batch, replica: Replica, number: int) -> None:

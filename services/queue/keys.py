@@ -22,6 +22,7 @@ M:state               hash      ``owner`` and ``token`` (which dispatcher feeds 
                                 one of a ``newcomer``), ``v:<class>`` (virtual time), ``credit`` (of the batch
                                 class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
+M:quarantine:bytes    string    how large its payloads are together.
 ====================  ========  ==========================================================================
 
 Of all models:
@@ -70,6 +71,7 @@ OF_A_MODEL = {
     "deadlines": "deadlines",
     "state": "state",
     "quarantine": "quarantine",
+    "quarantine_bytes": "quarantine:bytes",
 }
 OF_ALL = {
     "plans": "plans",

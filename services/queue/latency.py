@@ -31,7 +31,6 @@ class Latency:
 
     def learn(self, size: int, seconds: float, now_s: float) -> None:
         """Take in that a batch of *size* took *seconds*."""
-        self._recent.append((now_s, seconds))
         samples = self._samples.setdefault(size, deque(maxlen=_WINDOW))
         if not self._is_fresh(size, now_s):
             samples.clear()
@@ -43,6 +42,8 @@ class Latency:
             self._known = self._at_pace() | fresh
         seed = [self._seeds[size]] * 2 if size in self._seeds and len(samples) < 3 else []
         self._known[size] = statistics.median([*samples, *seed])
+        of_one = min(1.0, self.expected_s(1) / self.expected_s(size))
+        self._recent.append((now_s, seconds * of_one))
 
     def _is_fresh(self, size: int, now_s: float) -> bool:
         return size in self._learned_s and now_s - self._learned_s[size] <= _FRESH_S
@@ -57,7 +58,10 @@ class Latency:
         return _on_line(self._known, size) if self._known else _UNKNOWN_S
 
     def least_s(self, now_s: float) -> float:
-        """Return the shortest time that any batch took of late, or 0 where nothing ran: less is hopeless."""
+        """Return the shortest time that one item took of late, or 0 where nothing ran: less is hopeless.
+
+        Of a larger batch counts what one item alone would have taken.
+        """
         while self._recent and self._recent[0][0] < now_s - _MEMORY_S:
             self._recent.popleft()
         return min((seconds for _, seconds in self._recent), default=0.0)

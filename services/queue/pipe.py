@@ -8,8 +8,11 @@ together, and what came in is read together. hiredis makes and reads the protoco
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
 import ssl
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -47,8 +50,8 @@ class Subscription(NamedTuple):
 class Pipe:
     """Calls to the Redis at *url*, made inside one event loop; it connects by itself, and again after a loss.
 
-    A call raises RedisError: at once where nobody listens, after *call_timeout_s* where nobody answers. Then nobody
-    knows what became of the calls that were on their way, and all of them fail: none is ever sent twice.
+    A call raises RedisError: at once where nobody listens, after *call_timeout_s* in which nothing came, nor went.
+    Then nobody knows what became of the calls that were on their way, and all of them fail: none is ever sent twice.
 
     With a *subscription* it hears messages from its first call on, and can be asked ``PING`` alone: that finds out
     whether Redis is still there, and connects again if not.
@@ -177,6 +180,8 @@ class _Stream(asyncio.Protocol):
         self._loop, self._call_timeout_s = loop, call_timeout_s
         self._reader = hiredis.Reader()
         self._waiting: deque[_Sent] = deque()
+        self._moved_s = 0.0
+        self._written = self._gone = self._unsent = 0
         self._look: asyncio.TimerHandle | None = None
         self._told: Callable[[bytes, bytes], None] | None = None
 
@@ -198,7 +203,9 @@ class _Stream(asyncio.Protocol):
             return reply
         late_s, last = self._loop.time() + self._call_timeout_s, len(commands) - 1
         self._waiting.extend(_Sent(reply, late_s, last=place == last) for place in range(len(commands)))
-        self._transport.writelines([piece for command in commands for piece in _packed(command)])
+        pieces = [piece for command in commands for piece in _packed(command)]
+        self._written += sum(map(len, pieces))
+        self._transport.writelines(pieces)
         if self._look is None:
             self._look_later()
         return reply
@@ -211,6 +218,7 @@ class _Stream(asyncio.Protocol):
         subscription.begun()
 
     def data_received(self, data: bytes) -> None:
+        self._moved_s = self._loop.time()
         self._reader.feed(data)
         try:
             while (found := self._reader.gets()) is not False:
@@ -248,12 +256,24 @@ class _Stream(asyncio.Protocol):
         self._look = self._loop.call_later(self._call_timeout_s / _LOOKS_PER_TIMEOUT, self._look_for_late)
 
     def _look_for_late(self) -> None:
-        """Give up where the oldest call waits too long; one timer for all calls."""
+        """Give up where the oldest call waits too long, and nothing moves; one timer for all calls."""
         self._look = None
-        if self._waiting and self._loop.time() > self._waiting[0].late_s:
+        self._look_for_sent()
+        late_s = max(self._waiting[0].late_s, self._moved_s + self._call_timeout_s) if self._waiting else 0.0
+        if self._waiting and self._loop.time() > late_s:
             self.fail(exceptions.TimeoutError(f"no answer within {self._call_timeout_s:g} s"))
         elif self._waiting:
             self._look_later()
+
+    def _look_for_sent(self) -> None:
+        """Note whether any went of what could not be sent at once: then the other side reads, however slowly."""
+        socket = self._transport.get_extra_info("socket").fileno()
+        in_kernel = int.from_bytes(fcntl.ioctl(socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        unsent = self._transport.get_write_buffer_size() + in_kernel
+        gone = self._written - unsent
+        if self._unsent and gone > self._gone:
+            self._moved_s = self._loop.time()
+        self._unsent, self._gone = unsent, gone
 
 
 def _packed(command: Command) -> list[bytes | memoryview]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import count
 
 from services.queue import broker
@@ -41,12 +40,10 @@ class Publisher:
         self._in_force = plan
 
     def _plan(self, version: str, share: float) -> Plan:
-        counted = self._replicas.counted()
-        now_s = time.monotonic()
         return Plan(
             version=version,
-            replicas=[replica.plan for replica in counted],
-            least_s=min((replica.latency.least_s(now_s) for replica in counted), default=0.0),
+            replicas=[replica.plan for replica in self._replicas.counted()],
+            least_s=self._replicas.least_s(),
             max_items=self._settings.queue_max_items,
             max_bytes=self._settings.queue_max_bytes,
             share=round(share, 3),

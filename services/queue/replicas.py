@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from chassis import logs
@@ -71,18 +72,28 @@ class Replicas:
         place = choose([replica.load for replica in replicas])
         return None if place is None else replicas[place]
 
-    def first_free(self, *, sparing: bool) -> Turn | None:
-        """Return the one that is free first, or None where none has room.
+    def first_free(self, *, without: Collection[Replica], sparing: bool) -> Turn | None:
+        """Return the one that is free first, *without* some, or None where none has room.
 
         *sparing* the emptiest: it gets nothing new, so that it is idle soon.
         """
         now_s = time.monotonic()
-        replicas = list(self._by_instance.values())
+        replicas = [replica for replica in self._by_instance.values() if replica not in without]
         loads = [replica.load for replica in replicas]
         if sparing and (spared := routing.choose_to_empty(loads)) is not None:
             del replicas[spared], loads[spared]
         place = routing.choose(loads, now_s)
         return None if place is None else Turn(replicas[place], routing.opens_in_s(loads[place], now_s))
+
+    def alone_s(self) -> float:
+        """Return how long an item takes, from now, at the one that would have it first; infinite without any."""
+        usable = (replica for replica in self._by_instance.values() if replica.usable)
+        return min((replica.expected_s(1) for replica in usable), default=math.inf)
+
+    def least_s(self) -> float:
+        """Return the shortest time that one item took of late at any: less is hopeless. 0 where that is not known."""
+        now_s = time.monotonic()
+        return min((replica.latency.least_s(now_s) for replica in self.counted()), default=0.0)
 
     def counted(self) -> list[Replica]:
         """Return those that admission reckons with.
@@ -102,7 +113,7 @@ class Replicas:
     async def _probe(self, replica: Replica) -> None:
         """Ask less and less often."""
         replica.probing = True
-        while replica.breaker.open and replica.instance_id in self._by_instance:
+        while replica.breaker.open and self._by_instance.get(replica.instance_id) is replica:
             await asyncio.sleep(max(0.0, replica.breaker.probe_at_s - time.monotonic()))
             await replica.probe()
         replica.probing = False

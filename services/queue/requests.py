@@ -91,10 +91,12 @@ class AsyncQueueClient:
         self._check(call)
         deadline_s = time.monotonic() + call.timeout_s
         waiting = self._replies.expect(len(payloads))
-        spots = [self._region.put(payload) for payload in payloads] if self._region else []
-        items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
-        waiting.wanted = lambda index: self._background.start(self._store(items[index]))
+        spots = list[Spot | None]()
         try:
+            if self._region:
+                spots.extend(map(self._region.put, payloads))
+            items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
+            waiting.wanted = lambda index: self._background.start(self._store(items[index]))
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
             metas = [item.meta for item in items]
             waiting.entries = [meta.payload if item else "" for meta, item in zip(metas, ids, strict=True)]

@@ -20,6 +20,7 @@ class Settings:
     queue_max_bytes: Bytes = setting(Bytes(512 * 2**20), help="the most payload bytes that a model's queue may hold")
     queue_retire_s: float = setting(600.0, help="seconds without a model server after which a model's keys are removed")
     quarantine_max_items: int = setting(1_000, help="the most items that a model's quarantine keeps; the oldest go")
+    quarantine_max_bytes: Bytes = setting(Bytes(64 * 2**20), help="the most payload bytes that a quarantine keeps")
     dispatcher_beat_s: float = setting(0.4, help="seconds between a dispatcher's beats")
     dispatcher_ttl_s: float = setting(1.5, help="seconds after its last beat when a dispatcher's work is taken over")
     shutdown_grace_s: float = setting(20.0, help="seconds for batches to finish after SIGTERM")

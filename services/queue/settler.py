@@ -63,8 +63,12 @@ class Settler:
         return False
 
     async def _answer(self, verdicts: Verdicts) -> None:
-        length = self._settings.quarantine_max_items
-        call = broker.finish(self._model, verdicts.results, quarantine_length=length)
+        call = broker.finish(
+            self._model,
+            verdicts.results,
+            quarantine_items=self._settings.quarantine_max_items,
+            quarantine_bytes=self._settings.quarantine_max_bytes,
+        )
         verdicts.count(await run_async(self._redis, call))
         self._trust.answered(len(verdicts.results))
 

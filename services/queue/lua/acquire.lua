@@ -14,7 +14,11 @@ end
 local back = put_back_all(A.running)
 if owner and owner ~= '' and owner ~= A.me then
   -- What runs here may have been claimed by the one before, too: it must not go with its list.
-  if #A.running > 0 then redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(A.running), 'JUSTID') end
+  if #A.running > 0 then
+    local ids = {unpack(A.running)}
+    ids[#ids + 1] = 'JUSTID'
+    redis.call('XCLAIM', K.requests, GROUP, A.me, 0, unpack(ids))
+  end
   redis.call('XGROUP', 'DELCONSUMER', K.requests, GROUP, owner)
 end
 redis.call('HSET', K.state, 'owner', A.me, 'token', A.token)

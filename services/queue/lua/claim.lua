@@ -1,15 +1,18 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms limits_ms choice newcomers
---   limits_ms[k]: the least time that every item of a batch of k must have left; least_ms: less is hopeless.
+-- A: me token most least_ms alone_ms limits_ms choice newcomers
+--   limits_ms[k]: the least time that every item of a batch of k must have left at this server; alone_ms: what one item
+--   alone must have left at the best server for it; least_ms: less is hopeless.
 --   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a
 --     client that has had less than its share, or nothing: then the owner is woken for the next of those.
 --   newcomers: wake the owner for one of those, too.
--- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, {id, meta, spot, left_ms, wait_ms, history}, ...}.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, passed, {id, meta, spot, left_ms, wait_ms,
+-- history}, ...}; passed: how many were left to a quicker server.
 
 if not is_owner() then return {'fenced'} end
 
 local BATCH_SHARE = 0.1  -- of the items, while both classes wait
-local picked, left, late, tightest = {}, {}, 0, math.huge
+local MOST_PASSED = 100
+local picked, left, late, passed, tightest = {}, {}, 0, 0, math.huge
 local virtual, drained = {}, false
 local waiting = {}  -- how many there are in each order
 for _, order in ipairs({'first', 'interactive', 'batch'}) do
@@ -25,7 +28,12 @@ end
 -- most likely be late even alone, as long as another waits behind it; the last one is tried, so that times which have
 -- become better are noticed. (batching.py has the same as a function.)
 local function is_hopeless(time_left, behind)
-  return time_left <= 0 or time_left < A.least_ms or (time_left < A.limits_ms[1] and behind > 0)
+  return time_left <= 0 or time_left < A.least_ms or (time_left < A.alone_ms and behind > 0)
+end
+
+-- What another server can still do in time, and this one cannot.
+local function is_for_another(time_left)
+  return time_left >= A.alone_ms and time_left < A.limits_ms[1]
 end
 
 -- Whether a batch with one more item would take longer than one of its items has left.
@@ -35,27 +43,31 @@ end
 
 -- Take up to *most* items from the front of an order; stops at the first that makes the batch too long. Returns how many.
 local function take(order, most)
-  local key, taken, full = K['order_' .. order], 0, false
-  while taken < most and waiting[order] > 0 and not full do
-    local heads = redis.call('ZRANGE', key, 0, most - taken - 1, 'WITHSCORES')
-    local ids, passed = {}, 0
+  local key, taken, stays, full = K['order_' .. order], 0, 0, false
+  while taken < most and waiting[order] > stays and not full do
+    local heads = redis.call('ZRANGE', key, stays, stays + most - taken - 1, 'WITHSCORES')
+    local ids, gone = {}, {}
     for i = 1, #heads, 2 do ids[#ids + 1] = heads[i] end
     local deadlines = redis.call('ZMSCORE', K.deadlines, unpack(ids))
     for i, id in ipairs(ids) do
       local time_left = tonumber(deadlines[i] or 0) - NOW
-      if is_hopeless(time_left, waiting[order] - passed - 1) then
+      if is_hopeless(time_left, waiting[order] - #gone - stays - 1) then
         if answer_late(id) then late = late + 1 end
+        gone[#gone + 1] = id
+      elseif is_for_another(time_left) then
+        stays, passed = stays + 1, passed + 1
+        full = passed == MOST_PASSED
       elseif is_too_long(time_left) then
         full = true
-        break
       else
         pick(id, time_left)
         taken, virtual[order] = taken + 1, tonumber(heads[2 * i])
+        gone[#gone + 1] = id
       end
-      passed = passed + 1
+      if full then break end
     end
-    if passed > 0 then redis.call('ZREM', key, unpack(ids, 1, passed)) end
-    waiting[order] = waiting[order] - passed
+    if #gone > 0 then redis.call('ZREM', key, unpack(gone)) end
+    waiting[order] = waiting[order] - #gone
   end
   return taken
 end
@@ -131,4 +143,4 @@ end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
 local next_ms = soonest and math.max(0, soonest - NOW) or -1
-return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, unpack(claimed())}
+return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, passed, unpack(claimed())}

@@ -1,6 +1,12 @@
 -- Remove items from a model's quarantine. A: ids (none: all). Returns how many there were.
 
-if #A.ids > 0 then return redis.call('XDEL', K.quarantine, unpack(A.ids)) end
-local length = redis.call('XLEN', K.quarantine)
-redis.call('DEL', K.quarantine)
-return length
+if #A.ids == 0 then
+  local length = redis.call('XLEN', K.quarantine)
+  redis.call('DEL', K.quarantine, K.quarantine_bytes)
+  return length
+end
+local dropped = 0
+for _, id in ipairs(A.ids) do
+  if leave_quarantine(id) then dropped = dropped + 1 end
+end
+return dropped

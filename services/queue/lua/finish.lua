@@ -1,5 +1,5 @@
 -- Answer items: each exactly once, whoever else tries. A result's place in the stream is freed in the same step.
--- A: results, each {id, status, wait_s, ..., failed}; quarantine_length.
+-- A: results, each {id, status, wait_s, ..., failed}; quarantine_items quarantine_bytes (the most that it keeps).
 -- ARGV[2..]: the meta and the body of each result in turn. A result with *failed* (the history of an item that ended
 -- its servers) goes to the quarantine with its bytes.
 -- Returns for each result the status that it was answered with, or 0 where it had its answer already.
@@ -12,8 +12,7 @@ end
 local statuses = answer(items)
 for i, item in ipairs(items) do
   if failed[i] and statuses[i] ~= 0 then
-    redis.call('XADD', K.quarantine, 'MAXLEN', A.quarantine_length, '*',
-               'meta', item.meta, 'payload', failed[i], 'history', item.result.failed)
+    enter_quarantine(item.meta, failed[i], item.result.failed, A.quarantine_items, A.quarantine_bytes)
   end
 end
 return statuses

@@ -23,24 +23,31 @@ _LONG_S = 20.0
 
 
 class SlowPipe(Pipe):
-    """A connection whose calls wait while it is ``held``; one that ``waits`` is known."""
+    """A connection whose calls wait while it is on hold: ``waiting`` are so many, and the first of them ``waits``."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.waits = asyncio.Event()
-        self._goes = asyncio.Event()
-        self._goes.set()
+        self._held, self._turns = False, list[asyncio.Future[None]]()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._turns)
 
     def hold(self) -> None:
-        self._goes.clear()
+        self._held = True
 
-    def let_go(self) -> None:
-        self._goes.set()
+    def let_go(self, *, last_first: bool = False) -> None:
+        self._held = False
+        for turn in self._turns[:: -1 if last_first else 1]:
+            turn.set_result(None)
+        self._turns.clear()
 
     async def call(self, *command: Any) -> Any:
-        if not self._goes.is_set():
+        if self._held:
+            self._turns.append(asyncio.get_running_loop().create_future())
             self.waits.set()
-        await self._goes.wait()
+            await self._turns[-1]
         return await super().call(*command)
 
 
@@ -58,14 +65,14 @@ class World:
         self.feeder.start()
         await _until(lambda: bool(self.feeder.token))
 
-    async def ask(self) -> tuple[int, bytes]:
+    async def ask(self, payload: bytes) -> tuple[int, bytes]:
         call = PredictCall(model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
-        [answer] = await self.client.predict([b"one"], call)
+        [answer] = await self.client.predict([payload], call)
         return answer.status, answer.body
 
-    async def asked(self) -> asyncio.Task[tuple[int, bytes]]:
+    async def asked(self, payload: bytes = b"one") -> asyncio.Task[tuple[int, bytes]]:
         """Ask; return as soon as the request lies in Redis."""
-        asking = asyncio.create_task(self.ask())
+        asking = asyncio.create_task(self.ask(payload))
         while not await self.redis.call("XLEN", keys.of_model(MODEL, "requests")):
             await asyncio.sleep(0.01)
         return asking
@@ -126,6 +133,34 @@ def test_a_lease_that_ends_while_a_batch_is_claimed_for_it_costs_no_answer(redis
 
     within(redis_url, story)
     going.stop()
+    staying.stop()
+
+
+def test_what_is_lost_while_the_model_is_asked_for_again_is_tried_again(redis_url: str) -> None:
+    ending, staying = FakeModelServer(HashServicer()), FakeModelServer(HashServicer())
+
+    async def story(world: World) -> None:
+        world.feeder.follow([lease("ending", ending.address)])
+        await world.feeder.publish_plan()
+        await run_async(world.redis, broker.requeue(MODEL, "nobody", "", []))  # Redis knows the script from now on
+        asking = await world.asked(b"hold")
+        world.feeder.wake()
+        await _until(lambda: bool(ending.servicer.batches))
+
+        world.pipe.hold()
+        world.feeder.lose()
+        await world.pipe.waits.wait()  # it asks for the model, and says what runs
+        ending.stop()
+        await _until(lambda: world.pipe.waiting == 2)  # what ran is to go back, in the name of one who owns nothing
+        staying.servicer.gate.set()
+        world.feeder.follow([lease("staying", staying.address)])
+        world.pipe.let_go(last_first=True)
+
+        assert await asking == (200, prediction_of(b"hold"))
+        await world.feeder.stop(1.0)
+
+    within(redis_url, story)
+    ending.servicer.gate.set()
     staying.stop()
 
 

@@ -152,6 +152,25 @@ def test_two_replicas_share_one_queue(
         replica.stop()
 
 
+def test_what_a_slow_server_cannot_do_in_time_is_left_to_a_quick_one(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow, quick = FakeModelServer(HashServicer(delay_s=5.0)), FakeModelServer(HashServicer(delay_s=0.2))
+    registry.lease(
+        lease("slow", slow.address, batch_size=1, service_s=5.0),
+        lease("quick", quick.address, batch_size=1, service_s=0.2),
+    )
+    start_dispatcher()
+    planned(redis_url, replicas=2)
+
+    asked = at_once(client, [b"%d" % number for number in range(8)], timeout_s=4.0)
+
+    assert [one.result()[0].status for one in asked] == [200] * 8
+    assert slow.servicer.batches == []
+    for server in slow, quick:
+        server.stop()
+
+
 def test_one_that_drains_gets_nothing_new(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from services.queue.connections import connect
 from services.queue.pipe import Pipe, Subscription
 from services.queue.scripts import Script, run_async
-from tests.parts import start_redis
+from tests.parts import free_port, start_redis
 
 Result = TypeVar("Result")
 
@@ -153,6 +154,44 @@ def test_a_server_that_does_not_answer_fails_every_call_and_is_connected_to_agai
 
     assert all(isinstance(error, RedisError) for error in failed)
     assert after == b"PONG"
+
+
+def test_an_answer_that_comes_slowly_is_waited_for() -> None:
+    size, pieces, port = 100_000, 20, free_port()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"GET")
+        writer.write(b"$%d\r\n" % size)
+        for _ in range(pieces):
+            await asyncio.sleep(0.05)
+            writer.write(bytes(size // pieces))
+        writer.write(b"\r\n+PONG\r\n")
+
+    async def work(pipe: Pipe) -> list[Any]:
+        async with await asyncio.start_server(drip, "127.0.0.1", port):
+            return await asyncio.gather(pipe.call("GET", "large"), pipe.call("PING"))
+
+    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=0.3) == [bytes(size), b"PONG"]
+
+
+def test_what_is_taken_slowly_is_waited_for() -> None:
+    size, port = 2**20, free_port()
+
+    async def sip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken = 0
+        while taken < size:
+            taken += len(await reader.read(2**15))
+            await asyncio.sleep(0.05)
+        writer.write(b"+OK\r\n")
+
+    async def work(pipe: Pipe) -> Any:
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**15)
+            listening.bind(("127.0.0.1", port))
+            async with await asyncio.start_server(sip, sock=listening, limit=2**15):
+                return await pipe.call("SET", "large", bytes(size))
+
+    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=0.3) == b"OK"
 
 
 def test_a_password_and_a_database_are_said_before_anything_else(redis_url: str) -> None:

@@ -68,7 +68,7 @@ def _offer(connection: redis.Redis, number: int, left_s: float = 60.0, **how: An
         "left_ms": round(left_s * 1000),
         "by_ms": 0,
     }
-    reply: list[Any] = run(connection, broker.enqueue(MODEL, args, [Offered(meta, b"payload")]))
+    reply: list[Any] = run(connection, broker.enqueue(MODEL, args, [Offered(meta, how.get("payload", b"payload"))]))
     return reply
 
 
@@ -78,7 +78,12 @@ def _claim(connection: redis.Redis, most: int = 8, me: str = "me", token: str = 
 
 def _finish(connection: redis.Redis, item: Item, status: int = 200, body: bytes = b"{}") -> int:
     result = result_of(item.id, Answer(status=status, body=body, attempts=1))
-    return int(run(connection, broker.finish(MODEL, [(result, item.meta_json, body)], quarantine_length=2))[0])
+    return int(
+        run(
+            connection,
+            broker.finish(MODEL, [(result, item.meta_json, body)], quarantine_items=2, quarantine_bytes=1000),
+        )[0]
+    )
 
 
 def _replies(connection: redis.Redis) -> list[tuple[int, int, Answer]]:
@@ -91,17 +96,20 @@ def _replies(connection: redis.Redis) -> list[tuple[int, int, Answer]]:
     left=st.lists(st.sampled_from([0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 60.0]), max_size=12),
     limits=st.lists(st.integers(0, 7).map(float), min_size=1, max_size=6).map(sorted),
     least=st.integers(0, 3).map(float),
+    quicker=st.integers(0, 3).map(float),
 )
 def test_a_claim_takes_what_the_policy_chooses(
-    connection: redis.Redis, left: list[float], limits: list[float], least: float
+    connection: redis.Redis, left: list[float], limits: list[float], least: float, quicker: float
 ) -> None:
     connection.flushall()
     _own(connection)
     ids = [_enqueue(connection, number, seconds) for number, seconds in enumerate(left)]
 
-    claimed = broker.read_claim(run(connection, broker.claim(MODEL, "me", "t1", limits, least_s=least)))
+    alone = max(0.0, limits[0] - quicker)
+    call = broker.claim(MODEL, "me", "t1", limits, least_s=least, alone_s=alone)
+    claimed = broker.read_claim(run(connection, call))
 
-    taken, hopeless = choose([seconds - 0.001 for seconds in left], limits, least)
+    taken, hopeless = choose([seconds - 0.001 for seconds in left], limits, least_s=least, alone_s=alone)
     assert [item.id for item in claimed.items] == [ids[place] for place in taken]
     assert claimed.late == len(hopeless)
     assert [number for number, _, answer in _replies(connection) if answer.status == 504] == hopeless
@@ -138,16 +146,16 @@ def test_only_the_owner_with_its_token_claims(connection: redis.Redis) -> None:
 
 def test_what_runs_at_one_who_owned_before_is_not_lost_with_the_one_between(connection: redis.Redis) -> None:
     run(connection, broker.beat("me", 60.0))
-    item = _enqueue(connection, 1)
-    assert [claimed.id for claimed in _claim(connection).items] == [item]
+    items = [_enqueue(connection, number) for number in range(3)]
+    assert [claimed.id for claimed in _claim(connection).items] == items
     run(connection, broker.beat("me", 0))
     _own(connection, "other", "t2")
-    assert [claimed.id for claimed in _claim(connection, me="other", token="t2").items] == [item]
+    assert [claimed.id for claimed in _claim(connection, me="other", token="t2").items] == items
 
-    assert run(connection, broker.acquire(MODEL, "me", "t3", [item])) == [b"owned", 0]
-    assert run(connection, broker.requeue(MODEL, "me", "t3", [(item, 0.0, "")])) == [b"requeued", 1]
+    assert run(connection, broker.acquire(MODEL, "me", "t3", items)) == [b"owned", 0]
+    assert run(connection, broker.requeue(MODEL, "me", "t3", [(item, 0.0, "") for item in items])) == [b"requeued", 3]
 
-    assert [claimed.id for claimed in _claim(connection, token="t3").items] == [item]
+    assert [claimed.id for claimed in _claim(connection, token="t3").items] == items
 
 
 def test_a_model_is_held_as_long_as_its_owner_lives(connection: redis.Redis) -> None:
@@ -325,15 +333,39 @@ def test_a_request_with_an_old_plan_gets_the_new_one(connection: redis.Redis) ->
     assert connection.xlen(keys.of_model(MODEL, "requests")) == 0
 
 
-def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
-    for number in range(4):
-        _enqueue(connection, number)
+def _quarantine(connection: redis.Redis, *payloads: bytes, **most: int) -> None:
+    for number, payload in enumerate(payloads):
+        _enqueue(connection, number, payload=payload)
     for item in _claim(connection).items:
         result = result_of(item.id, Answer(500, b"{}"), failed="[]")
-        run(connection, broker.finish(MODEL, [(result, item.meta_json, b"{}")], quarantine_length=2))
+        call = broker.finish(MODEL, [(result, item.meta_json, b"{}")], **most)
+        run(connection, call)
 
-    assert connection.xlen(keys.of_model(MODEL, "quarantine")) == 2
+
+def _quarantined(connection: redis.Redis) -> list[bytes]:
+    entries: Any = connection.xrange(keys.of_model(MODEL, "quarantine"))
+    return [fields[b"payload"] for _, fields in entries]
+
+
+def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
+    _quarantine(connection, b"1", b"2", b"3", b"4", quarantine_items=2, quarantine_bytes=1000)
+
+    assert _quarantined(connection) == [b"3", b"4"]
     assert run(connection, broker.drop_quarantined(MODEL, [])) == 2
+    assert not list(connection.scan_iter(keys.of_model(MODEL, "quarantine*")))
+
+
+def test_a_quarantine_keeps_no_more_bytes_than_it_may_and_the_newest_always(connection: redis.Redis) -> None:
+    _quarantine(connection, b"1" * 40, b"2" * 40, b"3" * 40, quarantine_items=9, quarantine_bytes=100)
+    assert _quarantined(connection) == [b"2" * 40, b"3" * 40]
+
+    [(oldest, _), _] = connection.xrange(keys.of_model(MODEL, "quarantine"))  # type: ignore[misc]
+    assert run(connection, broker.drop_quarantined(MODEL, [oldest.decode(), "1-1"])) == 1
+    _quarantine(connection, b"4" * 40, quarantine_items=9, quarantine_bytes=100)
+    assert _quarantined(connection) == [b"3" * 40, b"4" * 40], "what was dropped does not count"
+
+    _quarantine(connection, b"5" * 200, quarantine_items=9, quarantine_bytes=100)
+    assert _quarantined(connection) == [b"5" * 200]
 
 
 def test_a_batch_of_usage_is_sent_again_until_it_is_through(connection: redis.Redis) -> None:

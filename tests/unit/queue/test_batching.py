@@ -40,11 +40,16 @@ def test_what_would_be_late_makes_way_and_the_last_one_is_tried() -> None:
     assert choose([0.05], [0.1, 0.2]) == ([0], [])
 
 
+def test_what_a_quicker_server_does_in_time_is_left_to_it() -> None:
+    assert choose([0.15, 1.0, 0.15, 0.01, 1.0], [0.2, 0.3], alone_s=0.02) == ([1, 4], [3])
+    assert choose([0.15], [0.2], alone_s=0.02) == ([], [])
+
+
 @given(TIMES, LIMITS, st.floats(0.0, 1.0))
 def test_all_of_a_batch_are_in_time_unless_it_is_one_that_is_only_tried(
     left: list[float], limits: list[float], least: float
 ) -> None:
-    taken, hopeless = choose(left, limits, least)
+    taken, hopeless = choose(left, limits, least_s=least)
 
     assert len(taken) <= len(limits)
     assert sorted([*taken, *hopeless]) == list(range(len(taken) + len(hopeless))), "from the front, none left out"

@@ -77,11 +77,18 @@ def test_the_least_is_of_late_only() -> None:
     latency = Latency({})
     assert latency.least_s(0.0) == 0.0
     latency.learn(1, 0.02, 0.0)
-    latency.learn(8, 0.09, 20.0)
+    latency.learn(1, 0.09, 20.0)
 
     assert latency.least_s(21.0) == 0.02
     assert latency.least_s(31.0) == 0.09
     assert latency.least_s(60.0) == 0.0
+
+
+def test_where_only_large_batches_ran_the_least_is_what_one_item_takes() -> None:
+    latency = Latency({1: 0.025, 32: 0.4})
+    latency.learn(32, 0.8, 0.0)
+
+    assert latency.least_s(1.0) == pytest.approx(0.05)
 
 
 @given(st.dictionaries(st.integers(1, 64), st.floats(0.001, 10.0), min_size=1), st.integers(1, 128))
