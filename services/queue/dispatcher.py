@@ -140,7 +140,7 @@ class Dispatcher:
             self._tell_leases(feeder)
             feeder.start()
         for feeder in self._feeders.values():
-            if not feeder.token:
+            if not feeder.owns:
                 feeder.wake()
 
     async def _stop(self, model: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Collection, Sequence
 
 from redis.exceptions import RedisError
@@ -31,26 +30,26 @@ from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.settler import Settler, pause_s
 from services.queue.suspects import Suspects
+from services.queue.tenure import Tenure
 from services.queue.trust import Trust
 
 log = logs.logger()
 
 
 class Feeder:
-    """The one who feeds *model*, as long as it holds the token of its ownership."""
+    """The one who feeds *model*, as long as the dispatcher *me* owns it."""
 
     def __init__(self, model: str, me: str, pipe: Pipe, settings: Settings) -> None:
-        self.model, self.me = model, me
-        self.token = ""
-        self._losses = 0
+        self.model = model
+        self._tenure = Tenure(model, me, pipe)
         self._redis, self._settings = pipe, settings
         self._payload_pipe = Pipe(settings.redis_url)
         """What payloads come through: large ones hold up no other model's calls."""
         self._replicas = Replicas(model, opened=self.wake)
-        self._publisher = Publisher(model, me, self._replicas, pipe, settings)
+        self._publisher = Publisher(self._tenure, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
         self._trust = Trust()
-        self._settler = Settler(model, me, pipe, settings, self._suspects, self._trust, token=lambda: self.token)
+        self._settler = Settler(self._tenure, pipe, settings, self._suspects, self._trust)
         self._running: set[str] = set()
         self._batches = Background()
         self._woken = asyncio.Event()
@@ -66,6 +65,11 @@ class Feeder:
         self._served_s = time.monotonic()
         self.retired = False
         """Whether it has ended, because nobody serves the model."""
+
+    @property
+    def owns(self) -> bool:
+        """Whether nobody else may feed the model."""
+        return bool(self._tenure.token)
 
     # -- what the dispatcher tells it ------------------------------------------------------------
 
@@ -86,8 +90,7 @@ class Feeder:
 
     def lose(self) -> None:
         """The ownership may have gone to another: claim nothing before it is sure again."""
-        self.token = ""
-        self._losses += 1
+        self._tenure.lose()
         self.wake()
 
     def follow(self, leases: Sequence[pb.Lease]) -> None:
@@ -113,8 +116,8 @@ class Feeder:
         except TimeoutError:
             log.warning("batches_left", model=self.model, items=len(self._running))
         # A token that was lost with Redis may still stand there under our name, and would keep all others off.
-        if self.token or (not self.retired and await self._acquire()):
-            await run_async(self._redis, broker.release(self.model, self.me, self.token))
+        if self.owns or (not self.retired and await self._acquire()):
+            await self._tenure.release()
         await self._payload_pipe.close()
         await self._replicas.close()
 
@@ -125,12 +128,12 @@ class Feeder:
         failures = 0
         while not self._stopping:
             try:
-                if self.token or await self._acquire():
+                if self.owns or await self._acquire():
                     await self._feed()
                 failures = 0
             except Exception as error:
                 # What a lost reply would have said is unknown: start again under a new token.
-                self.token = ""
+                self._tenure.lose()
                 failures += 1
                 if isinstance(error, RedisError):
                     log.warning("redis_lost", model=self.model, reason=f"{type(error).__name__}: {error}")
@@ -142,21 +145,17 @@ class Feeder:
                 await self._woken.wait()
 
     async def _acquire(self) -> bool:
-        """Become the owner, unless another is, and have back what nobody works on; return whether we are."""
-        while True:
-            self._woken.clear()
-            token, losses = uuid.uuid4().hex, self._losses
-            reply = await run_async(self._redis, broker.acquire(self.model, self.me, token, list(self._running)))
-            if reply[0] == b"held":
-                return False
-            if losses == self._losses:  # else something that ran when we asked was lost meanwhile, and not put back
-                break
-        self.token, self._refused = token, None
+        """Become the owner, unless another is; return whether we are."""
+        self._woken.clear()
+        taken_over = await self._tenure.acquire(self._running)
+        if taken_over is None:
+            return False
+        self._refused = None
         self._publisher.forget()
         self._drained = False
         self._suspects.expect(1, 0.0)
-        metrics.REDELIVERIES.labels(self.model).inc(reply[1])
-        log.info("model_owned", model=self.model, taken_over=reply[1])
+        metrics.REDELIVERIES.labels(self.model).inc(taken_over)
+        log.info("model_owned", model=self.model, taken_over=taken_over)
         await self.publish_plan()
         return True
 
@@ -164,7 +163,7 @@ class Feeder:
         """Claim until nothing is there, or no server is to get more now."""
         self._woken.clear()
         too_slow = set[Replica]()
-        while not self._stopping and self.token and (self._suspects or not self._drained):
+        while not self._stopping and self.owns and (self._suspects or not self._drained):
             replica, choice = self._place(too_slow)
             if replica is None or (self._drained and choice != "suspect"):
                 return
@@ -205,8 +204,8 @@ class Feeder:
         limits = limits_s(most, starts_in_s, replica.latency.expected_s)
         call = broker.claim(
             self.model,
-            self.me,
-            self.token,
+            self._tenure.me,
+            self._tenure.token,
             limits,
             least_s=self._replicas.least_s(),
             alone_s=min(limits[0], self._replicas.alone_s()),
@@ -275,7 +274,7 @@ class Feeder:
     async def sweep(self) -> None:
         """Answer what is late, and tell operators and gateways how things are."""
         self.wake()
-        if not self.token:
+        if not self.owns:
             return
         late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
         self._late(late_interactive + late_batch)
@@ -295,13 +294,12 @@ class Feeder:
             await self._retire()
 
     async def _retire(self) -> None:
-        reply = await run_async(self._redis, broker.retire(self.model, self.me, self.token))
-        if reply[0] == b"retired":
+        if await self._tenure.retire():
             log.info("model_retired", model=self.model)
-            self.token, self.retired, self._stopping = "", True, True
+            self.retired = self._stopping = True
             self.wake()
 
     async def publish_plan(self) -> None:
         """Tell the gateways how the model is served, where that has changed."""
-        if self.token:
-            await self._publisher.publish(self.token, self._trust.share)
+        if self.owns:
+            await self._publisher.publish(self._trust.share)

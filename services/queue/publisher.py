@@ -10,13 +10,14 @@ from services.queue.plan import Plan
 from services.queue.replicas import Replicas
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
+from services.queue.tenure import Tenure
 
 
 class Publisher:
-    """Publishes the plan of *model*, made of its *replicas*, in the name of the dispatcher *me*."""
+    """Publishes the plan of a model, made of its *replicas*, in the name of its owner."""
 
-    def __init__(self, model: str, me: str, replicas: Replicas, redis: Pipe, settings: Settings) -> None:
-        self._model, self._me, self._replicas = model, me, replicas
+    def __init__(self, tenure: Tenure, replicas: Replicas, redis: Pipe, settings: Settings) -> None:
+        self._tenure, self._replicas = tenure, replicas
         self._redis, self._settings = redis, settings
         self._numbers = count(1)
         self._in_force: Plan | None = None
@@ -25,17 +26,18 @@ class Publisher:
         """Publish again, whatever was: another dispatcher may have done so since."""
         self._in_force = None
 
-    async def publish(self, token: str, share: float) -> None:
+    async def publish(self, share: float) -> None:
         """Publish the plan as it is now, where it differs from the one in force by more than noise.
 
         *share* is how much of the room that it predicts is given away.
         """
         if not self._replicas.known:
             return
-        plan = self._plan(f"{token}:{next(self._numbers)}", share)
+        owner = self._tenure
+        plan = self._plan(f"{owner.token}:{next(self._numbers)}", share)
         if self._in_force is not None and plan.is_close_to(self._in_force):
             return
-        call = broker.publish_plan(self._model, self._me, token, plan.version, plan.json())
+        call = broker.publish_plan(owner.model, owner.me, owner.token, plan.version, plan.json())
         await run_async(self._redis, call)
         self._in_force = plan
 

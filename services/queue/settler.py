@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
@@ -16,6 +16,7 @@ from services.queue.recall import recall
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.suspects import Suspects
+from services.queue.tenure import Tenure
 from services.queue.trust import Trust
 from services.queue.verdicts import Verdicts
 
@@ -29,21 +30,11 @@ def pause_s(failures: int) -> float:
 
 
 class Settler:
-    """Settles items of *model* in the name of the dispatcher *me*, which owns it as long as *token* is in force."""
+    """Settles items of a model in the name of its owner."""
 
-    def __init__(
-        self,
-        model: str,
-        me: str,
-        redis: Pipe,
-        settings: Settings,
-        suspects: Suspects,
-        trust: Trust,
-        *,
-        token: Callable[[], str],
-    ) -> None:
-        self._model, self._me, self._redis, self._settings = model, me, redis, settings
-        self._suspects, self._trust, self._token = suspects, trust, token
+    def __init__(self, tenure: Tenure, redis: Pipe, settings: Settings, suspects: Suspects, trust: Trust) -> None:
+        self._model, self._tenure = tenure.model, tenure
+        self._redis, self._settings, self._suspects, self._trust = redis, settings, suspects, trust
 
     async def settle(self, verdicts: Verdicts) -> bool:
         """Write answers and give back what is to be tried again; return whether both were done.
@@ -73,7 +64,8 @@ class Settler:
         self._trust.answered(len(verdicts.results))
 
     async def _requeue(self, back: Sequence[tuple[str, float, str]]) -> bool:
-        reply = await run_async(self._redis, broker.requeue(self._model, self._me, self._token(), back))
+        call = broker.requeue(self._model, self._tenure.me, self._tenure.token, back)
+        reply = await run_async(self._redis, call)
         if reply[0] == b"fenced":
             return False
         suspects = [delay_s for _, delay_s, history in back if history]

@@ -63,7 +63,7 @@ class World:
         for dispatcher in ("first", "second"):
             await run_async(self.redis, broker.beat(dispatcher, 60.0))
         self.feeder.start()
-        await _until(lambda: bool(self.feeder.token))
+        await _until(lambda: self.feeder.owns)
 
     async def ask(self, payload: bytes) -> tuple[int, bytes]:
         call = PredictCall(model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
