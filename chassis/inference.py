@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from chassis.errors import BadRequest, ModelFailed
+from chassis.inference_bounds import check_bounds
 from chassis.rpc import inference_pb2 as pb
 
 Tensor = pb.ModelInferRequest.InferInputTensor
@@ -27,11 +28,12 @@ def items_of(request: pb.ModelInferRequest) -> int:
 def split(request: pb.ModelInferRequest, *, most: int) -> list[pb.ModelInferRequest]:
     """Return one request for each item, its first axis 1.
 
-    Raises BadRequest for more than *most* items, and where a tensor does not hold its shape.
+    Raises BadRequest for more than *most* items or over another bound, and where a tensor does not hold its shape.
     """
     items = items_of(request)
     if items > most:
         raise BadRequest(f"a batch of {items} items: this model takes up to {most} at once")
+    check_bounds(request)
     if items == 1:
         return [request]
     raw = request.raw_input_contents
@@ -57,7 +59,7 @@ def _header(request: pb.ModelInferRequest) -> pb.ModelInferRequest:
 
 def _raw_rows(tensor: Tensor, raw: bytes, items: int) -> list[bytes]:
     if tensor.datatype == "BYTES":
-        ends = _row_ends(tensor, raw, math.prod(tensor.shape[1:]))
+        ends = _row_ends(raw, math.prod(tensor.shape[1:]), items)
     else:
         ends = list(accumulate([len(raw) // items] * items))
     if len(ends) != items or ends[-1] != len(raw):
@@ -65,13 +67,14 @@ def _raw_rows(tensor: Tensor, raw: bytes, items: int) -> list[bytes]:
     return [raw[start:end] for start, end in pairwise([0, *ends])]
 
 
-def _row_ends(tensor: Tensor, raw: bytes, row: int) -> list[int]:
-    """Return where each row of *row* elements of a BYTES tensor ends."""
-    ends, at, count = [], 0, 0
-    while at + 4 <= len(raw):
+def _row_ends(raw: bytes, row: int, rows: int) -> list[int]:
+    """Return where each row of *row* elements of a BYTES tensor ends, up to *rows* of them."""
+    ends: list[int] = []
+    at = count = 0
+    while row and len(ends) < rows and at + 4 <= len(raw):
         at += 4 + int.from_bytes(raw[at : at + 4], "little")
         count += 1
-        if row > 0 and count % row == 0:
+        if count % row == 0:
             ends.append(at)
     return ends
 

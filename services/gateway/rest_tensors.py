@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from chassis.errors import BadRequest
+from chassis.inference_bounds import check_bounds
 from chassis.rpc import inference_pb2 as pb
 
 _ENCODER = msgspec.json.Encoder()
@@ -88,10 +89,13 @@ def read_request(body: bytes | bytearray, header_bytes: int | None) -> Asked:
         asked = _DECODER.decode(memoryview(body)[:split_at])
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequest(f"not an inference request: {str(error)[:200]}") from error
+    check_bounds(asked)
     request = pb.ModelInferRequest(id=asked.id)
     behind = memoryview(body)[split_at:]
     for tensor in asked.inputs:
-        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=_shape(tensor))
+        if tensor.datatype != "BYTES" and tensor.datatype not in _FORMATS:
+            raise BadRequest(f"input {tensor.name!r}: no such datatype: {tensor.datatype[:20]!r}")
+        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         raw, behind = _raw(tensor, behind)
         request.raw_input_contents.append(raw)
     if len(behind):
@@ -101,14 +105,6 @@ def read_request(body: bytes | bytearray, header_bytes: int | None) -> Asked:
         out.name: bool(out.parameters["binary_data"]) for out in asked.outputs if "binary_data" in out.parameters
     }
     return Asked(request, in_binary, bool(asked.parameters.get("binary_data_output", False)))
-
-
-def _shape(tensor: InputTensor) -> list[int]:
-    if any(not 0 <= size < 2**31 for size in tensor.shape):
-        raise BadRequest(f"input {tensor.name!r}: a shape is made of sizes of 0 or more")
-    if tensor.datatype != "BYTES" and tensor.datatype not in _FORMATS:
-        raise BadRequest(f"input {tensor.name!r}: no such datatype: {tensor.datatype[:20]!r}")
-    return tensor.shape
 
 
 def _raw(tensor: InputTensor, behind: memoryview) -> tuple[bytes, memoryview]:
@@ -125,10 +121,7 @@ def _raw(tensor: InputTensor, behind: memoryview) -> tuple[bytes, memoryview]:
 
 
 def _packed(tensor: InputTensor) -> bytes:
-    try:
-        values = list(_flat(tensor.data or []))
-    except RecursionError as error:
-        raise BadRequest(f"input {tensor.name!r}: nested too deep") from error
+    values = _flat(tensor.data or [])
     if len(values) != math.prod(tensor.shape):
         raise BadRequest(f"input {tensor.name!r}: {len(values)} elements for the shape {tensor.shape}")
     try:
@@ -139,12 +132,14 @@ def _packed(tensor: InputTensor) -> bytes:
         raise BadRequest(f"input {tensor.name!r}: its data is not {tensor.datatype}") from error
 
 
-def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, list):
-            yield from _flat(value)
-        else:
-            yield value
+def _flat(values: list[Any]) -> list[Any]:
+    """Return the elements of *values*, flat or nested; a list beside an element stays one, which no datatype has.
+
+    It goes level by level, so that to be nested deep costs no more than the lists that it takes.
+    """
+    while values and all(isinstance(value, list) for value in values):
+        values = list(chain.from_iterable(values))
+    return values
 
 
 def write_response(response: pb.ModelInferResponse, asked: Asked) -> tuple[bytes, int | None]:

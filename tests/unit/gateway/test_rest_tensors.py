@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chassis.errors import BadRequest
 from chassis.rpc import inference_pb2 as pb
 from services.gateway.rest_tensors import read_request, unpacked, write_response
+from tests.steps import steps
 
 TYPES = {
     "BOOL": np.bool_, "INT8": np.int8, "UINT8": np.uint8, "INT16": np.int16, "UINT16": np.uint16, "INT32": np.int32,
@@ -74,6 +75,10 @@ def test_tensors_behind_the_json_are_cut_in_the_order_of_the_inputs() -> None:
         asked(tensor(data=["a", 1, 2, 3])),
         asked(tensor(data=[1, 2, 3, 2**40])),
         asked(tensor(data=[1, 2, 3, None])),
+        asked(tensor(data=[1, 2, [3, 4]])),
+        asked(tensor(data=[[1, 2], 3, 4])),
+        asked(tensor(data=[[[1, 2]], [3, 4]])),
+        asked(tensor(datatype="BYTES", data=[["a", "b"], "cd"])),
         asked(tensor(datatype="BYTES", data=[1, 2, 3, 4])),
         asked(tensor(datatype="COMPLEX", data=[1, 2, 3, 4])),
         asked(tensor(shape=[-1, 4], data=[1, 2, 3, 4])),
@@ -87,6 +92,21 @@ def test_tensors_behind_the_json_are_cut_in_the_order_of_the_inputs() -> None:
 def test_what_is_no_request_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(BadRequest):
         read_request(body, None)
+
+
+def test_a_shape_of_many_sizes_is_refused_in_few_words() -> None:
+    with pytest.raises(BadRequest, match="a shape of 40000 sizes; 16 is the limit") as refused:
+        read_request(asked(tensor(shape=[2**31 - 1] * 40_000, data=[1])), None)
+
+    assert len(refused.value.detail) < 100
+
+
+def test_data_nested_deep_takes_no_more_steps_than_there_are_lists() -> None:
+    body = asked(tensor(shape=[2000], datatype="INT8", data=[]))
+    body = body.replace(b"[]", b"[" * 500 + b",".join([b"1"] * 2000) + b"]" * 500, 1)
+
+    assert read_request(body, None).request.raw_input_contents[0] == b"\1" * 2000
+    assert steps(lambda: read_request(body, None)) < 5000
 
 
 def test_bytes_that_belong_to_nobody_are_a_bad_request() -> None:

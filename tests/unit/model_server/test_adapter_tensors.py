@@ -15,6 +15,7 @@ from chassis.rpc import inference_pb2 as pb
 from services.model_server.adapters.wire_tensors import datatype, fitted, read_inputs, write_outputs
 from services.model_server.engines.engine import TensorSpec
 from tests.adapter_models import FLOAT_IMAGE, adapter, picture
+from tests.steps import steps
 
 DTYPES = (
     "bool",
@@ -181,6 +182,25 @@ def test_a_batch_that_claims_billions_of_items_costs_nothing() -> None:
 
     with pytest.raises(BadRequest, match="takes up to 8"):
         split(asked, most=8)
+
+
+def test_a_batch_whose_shape_multiplies_without_end_is_refused_unmultiplied() -> None:
+    asked = pb.ModelInferRequest(raw_input_contents=[bytes(8)])
+    asked.inputs.add(name="x", datatype="BYTES", shape=[2, *[2**31 - 1] * 40_000])
+
+    with pytest.raises(BadRequest, match="16 is the limit"):
+        split(asked, most=8)
+
+
+def test_of_a_batch_of_texts_no_more_are_looked_at_than_its_shape_holds() -> None:
+    asked = pb.ModelInferRequest(raw_input_contents=[bytes(4 * 100_000)])
+    asked.inputs.add(name="x", datatype="BYTES", shape=[2, 3])
+
+    def refused() -> None:
+        with pytest.raises(BadRequest):
+            split(asked, most=8)
+
+    assert steps(refused) < 200
 
 
 def test_inputs_are_held_to_what_the_model_takes() -> None:
