@@ -6,6 +6,7 @@ be broken further in: its decoder, in the model server, has the last word.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,6 +16,9 @@ from chassis.errors import Undecodable, UnsupportedMedia
 ACCEPTED = "JPEG, PNG, WebP, BMP, GIF or TIFF"
 _NO_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # in the range of SOF markers, but none
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # JPEG markers without a length
+_PADDING = re.compile(rb"\xff+").match
+_MOST_SEGMENTS = 1024  # before a JPEG's frame: 64 MiB of profiles and thumbnails
+_MOST_ENTRIES = 1024  # of a TIFF's directory
 
 Content = bytes | memoryview
 
@@ -29,10 +33,12 @@ class ImageKind(NamedTuple):
 
 def _jpeg(data: Content) -> tuple[int, int]:
     at = 2
-    while data[at] == 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        if data[at] != 0xFF:
+            break
         marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
+        if marker == 0xFF and (padding := _PADDING(data, at)):
+            at = padding.end() - 1
         elif marker in _ALONE:
             at += 2
         elif 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME:
@@ -74,7 +80,7 @@ def _tiff(data: Content) -> tuple[int, int]:
     order = "<" if data[0] == 0x49 else ">"
     directory = struct.unpack_from(order + "I", data, 4)[0]
     sizes: dict[int, int] = {}
-    for entry in range(struct.unpack_from(order + "H", data, directory)[0]):
+    for entry in range(min(_MOST_ENTRIES, struct.unpack_from(order + "H", data, directory)[0])):
         tag, kind = struct.unpack_from(order + "HH", data, directory + 2 + 12 * entry)
         if tag in (256, 257):
             sizes[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, directory + 10 + 12 * entry)[0]

@@ -14,6 +14,7 @@ from werkzeug.http import parse_options_header
 from chassis.errors import BadRequest, TooLarge
 
 _MAX_HEADER_BYTES = 8192
+_MOST_FALSE_DELIMITERS = 256  # in one part: a sender's boundary is not to be in what it sends at all
 #: What nearly all senders write; anything else goes the long way through Werkzeug's parser.
 _PLAIN_TYPE = re.compile(r"multipart/form-data; boundary=([A-Za-z0-9'()+_./:=?-]{1,70})").fullmatch
 _PLAIN_PART = re.compile(
@@ -90,11 +91,14 @@ def _headers_end(body: bytes | bytearray, at: int) -> int:
 def _next_delimiter(body: bytes | bytearray, delimiter: bytes, at: int) -> int:
     """Return where the next delimiter starts; one that goes on with other text is content."""
     at -= 2  # some senders of an empty part let its headers' last line break begin the delimiter
-    while (at := body.find(delimiter, at)) >= 0:
+    for _ in range(_MOST_FALSE_DELIMITERS):
+        at = body.find(delimiter, at)
+        if at < 0:
+            raise BadRequest("the body ends in the middle of a part")
         if body[at + len(delimiter) : at + len(delimiter) + 1] in (b"\r", b"-", b" ", b"\t"):
             return at
         at += len(delimiter)
-    raise BadRequest("the body ends in the middle of a part")
+    raise BadRequest("malformed multipart body: a part with too many lines that begin like the boundary")
 
 
 def _disposition(headers: bytes | bytearray) -> tuple[str, str | None]:

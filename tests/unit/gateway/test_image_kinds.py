@@ -12,6 +12,7 @@ from PIL import Image
 
 from chassis.errors import Undecodable, UnsupportedMedia
 from services.gateway.image_kinds import image_kind
+from tests.steps import steps
 
 MOST = 10_000_000
 
@@ -61,6 +62,31 @@ def test_a_header_that_ends_early_is_a_broken_image(format: str) -> None:
 def test_a_jpeg_without_a_frame_is_a_broken_image() -> None:
     with pytest.raises(Undecodable):
         image_kind(b"\xff\xd8\xff\xe0\x00\x04ab\xff\xd9\0\0\0", max_pixels=MOST)
+
+
+FRAME = b"\xff\xc0\0\x11\x08" + struct.pack(">HH", 21, 37)
+
+
+@pytest.mark.parametrize("before", [b"\xff" * 2**20, b"\xff\xfe\0\2" * 1000, b"\xff\xd0" * 1000])
+def test_padding_and_hundreds_of_segments_may_come_before_the_frame_of_a_jpeg(before: bytes) -> None:
+    assert image_kind(b"\xff\xd8" + before + FRAME, max_pixels=MOST) == ("JPEG", 37, 21)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8" + b"\xff" * 2**20,
+        b"\xff\xd8" + b"\xff\xfe\0\2" * 2**17 + FRAME,
+        b"\xff\xd8" + b"\xff\xff\xd0" * 2**17 + FRAME,
+        b"II*\0\x08\0\0\0\xff\xff" + bytes(12 * 2**16),
+    ],
+)
+def test_a_size_that_is_nowhere_near_the_start_is_not_looked_for(data: bytes) -> None:
+    def refused() -> None:
+        with pytest.raises(Undecodable):
+            image_kind(data, max_pixels=MOST)
+
+    assert steps(refused) < 10_000
 
 
 def test_more_pixels_than_allowed_are_refused_by_the_header_alone() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import BadRequest, ServoirError, TooLarge
 from services.gateway.multipart import boundary_of, parts_of
+from tests.steps import steps
 
 
 def part(name: str, content: bytes, filename: str | None = None, boundary: bytes = b"b") -> bytes:
@@ -32,6 +33,17 @@ def test_a_preamble_and_an_epilogue_are_passed_over() -> None:
 
 def test_text_that_only_starts_like_the_boundary_is_content() -> None:
     assert cut(part("image", b"x\r\n--bb\r\ny", "n") + b"--b--") == [("image", "n", b"x\r\n--bb\r\ny")]
+
+
+def test_text_that_starts_like_the_boundary_again_and_again_is_refused() -> None:
+    some, many = (part("image", b"\r\n--bb" * lines, "n") + b"--b--" for lines in (200, 100_000))
+
+    def refused() -> None:
+        with pytest.raises(BadRequest, match="begin like the boundary"):
+            cut(many)
+
+    assert cut(some) == [("image", "n", b"\r\n--bb" * 200)]
+    assert steps(refused) < 10_000
 
 
 def test_an_empty_part_may_lack_the_line_break_before_its_delimiter() -> None:
