@@ -81,7 +81,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         lent = transport.get_extra_info("socket")  # uvloop's makes a new one for each question
         self._socket = socket.socket(lent.family, lent.type, lent.proto, lent.fileno())
-        self._server, self._client = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        named = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        self._server, self._client = (name and name[:2] for name in named)  # IPv6 has more; a client that left, none
         self._home.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -23,8 +23,9 @@ HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 class Home:
     """A server of its own loop and thread; its application answers with what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.loop = uvloop.new_event_loop()
+        self.host = host
         self.leaving = False
         self.connections: set[Connection] = set()
         self.scopes: list[Any] = []
@@ -56,7 +57,7 @@ class Home:
         self._thread.join(10)
 
     def _run(self, started: threading.Event) -> None:
-        listening = self.loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+        listening = self.loop.create_server(lambda: Connection(self), self.host, 0)
         server: Any = self.loop.run_until_complete(listening)
         self.port = server.sockets[0].getsockname()[1]
         started.set()
@@ -219,6 +220,41 @@ def test_what_the_application_sees_of_a_request(home: Home, line: socket.socket)
     assert [field for field in scope["headers"] if field[0].startswith(b"x")] == [(b"x-name", b"value")]
     assert scope["client"] == line.getsockname()
     assert scope["server"] == line.getpeername()
+
+
+def test_an_address_of_ipv6_is_a_host_and_a_port_too() -> None:
+    if not _has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    home = Home("::1")
+    with socket.create_connection(("::1", home.port), timeout=10) as line:
+        line.sendall(post(b""))
+        answer(line)
+        here, there = line.getsockname()[:2], line.getpeername()[:2]
+    home.stop()
+
+    [scope] = home.scopes
+    assert (scope["client"], scope["server"]) == (here, there)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_client_that_left_before_it_was_seen_is_no_fault(home: Home) -> None:
+    faults: list[Any] = []
+    home.loop.set_exception_handler(lambda _, told: faults.append(told))
+    home.busy(0.2)
+    with socket.create_connection(("127.0.0.1", home.port), timeout=10) as left:
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.create_connection(("127.0.0.1", home.port), timeout=10) as next_:
+        next_.sendall(post(b"next"))
+        assert answer(next_)[2] == b"next"
+
+    assert faults == []
 
 
 def test_a_proxy_may_name_the_whole_address(home: Home, line: socket.socket) -> None:
