@@ -89,11 +89,10 @@ class Connection(asyncio.Protocol):
         """Read *data*; after the last request that can be answered here, let it go by."""
         if self._ends:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._feed(data)
-            if self._in_head and self._head_bytes > _MOST_HEAD_BYTES:
+            if self._head_bytes > _MOST_HEAD_BYTES:
                 raise _BadHead(431)
         except (httptools.HttpParserError, _BadHead) as error:
             self._malformed(error)
@@ -108,12 +107,13 @@ class Connection(asyncio.Protocol):
     def _stay(self, rest: bytes) -> None:
         """Answer one who would speak another protocol (Java's client asks for h2c with its first request) in this one.
 
-        Its parser has stopped before the body; another one reads on, which is told of the body alone.
+        Its parser has stopped before the body; another one reads on, which is told of the body alone. What stands
+        behind that is of the other protocol, and goes by.
         """
         self._requests[-1].keep = False
         framing = [b"%b: %b\r\n" % field for field in self._fields if field[0] in _FRAMING]
         self._parser = httptools.HttpRequestParser(_Body(self))
-        self._parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"\r\n", rest]))
+        self._parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"%b: %b\r\n\r\n" % CLOSE, rest]))
 
     def eof_received(self) -> bool:
         """Answer what is here of one who sends no more."""
@@ -160,7 +160,12 @@ class Connection(asyncio.Protocol):
             raise _BadHead(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of its head; those that could pass for others (``_`` and ``-`` are one in WSGI) are left out."""
+        """A field of its head; those that could pass for others (``_`` and ``-`` are one in WSGI) are left out.
+
+        So are those behind the body: a proxy that sets a field in the head looks at no other.
+        """
+        if not self._in_head:
+            return
         if len(self._fields) == _MOST_FIELDS:
             raise _BadHead(431)
         if b"_" not in name:
@@ -170,14 +175,15 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Its head is whole: answer it when its turn comes, which is at once for nearly all."""
-        self._in_head = False
+        self._in_head, self._head_bytes = False, 0
         keep = self._parser.should_keep_alive()
         self._requests.append(Request(self, self._scope(), keep=keep, expects=self._expects))
         if len(self._requests) == 1:
             self._answer_next()
 
     def on_body(self, piece: bytes) -> None:
-        """A piece of its body."""
+        """A piece of its body; what comes before the next, or behind the last, is bounded as a head is."""
+        self._head_bytes = 0
         self._requests[-1].take(piece)
 
     def on_message_complete(self) -> None:

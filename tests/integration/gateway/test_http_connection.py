@@ -209,6 +209,26 @@ def test_chunks_make_a_body(line: socket.socket) -> None:
     assert answer(line)[2] == b"abcde"
 
 
+def test_fields_behind_the_body_are_passed_over(home: Home, line: socket.socket) -> None:
+    chunks = b"3\r\nabc\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\nHost: y\r\n\r\n"
+    line.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + post(b"next"))
+
+    assert answer(line)[2] == b"abc"
+    assert answer(line)[2] == b"next"
+    assert home.scopes[0]["headers"] == [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\nX-Y: " + b"z" * 800_000, b"0\r\n" + b"X-Y: z\r\n" * 100_000, b"3;x=" + b"y" * 800_000]
+)
+def test_what_stands_between_chunks_or_behind_them_is_bounded(line: socket.socket, endless: bytes) -> None:
+    line.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" + endless)
+
+    status, headers, _ = answer(line)
+    assert (status, headers[b"connection"]) == (400, b"close")
+    assert ended(line)
+
+
 def test_what_the_application_sees_of_a_request(home: Home, line: socket.socket) -> None:
     line.sendall(b"GET /%65cho?q=a%20b HTTP/1.1\r\nHost: x\r\nX-Name:  value \r\nX_Name: other\r\n\r\n")
     answer(line)
@@ -342,6 +362,15 @@ def test_so_is_one_without_a_body(line: socket.socket) -> None:
 
     assert answer(line)[0] == 200
     assert ended(line)
+
+
+@pytest.mark.parametrize("body", [b"abc", b""])
+def test_what_follows_such_a_request_is_none_of_its_body(home: Home, line: socket.socket, body: bytes) -> None:
+    line.sendall(post(body, b"/echo", b"Connection: Upgrade", b"Upgrade: h2c") + post(b"more"))
+
+    assert answer(line)[2] == body
+    assert ended(line)
+    assert len(home.scopes) == 1
 
 
 def test_an_answer_of_unknown_length_comes_in_chunks_and_waits_for_its_reader(home: Home, line: socket.socket) -> None:
