@@ -29,7 +29,10 @@ class UploadFile(msgspec.Struct):
 
 
 class UploadSession(msgspec.Struct):
-    """An upload; a job names it as *source*. It goes at *expires*, a day after its last part."""
+    """An upload; a job names it as *source*.
+
+    It goes at *expires*, a day after its last part, and later where a job that names it is not done by then.
+    """
 
     id: str
     source: str
@@ -70,7 +73,7 @@ def add(id: str, name: str) -> Response:
 @v3.delete("/<id>")
 @operation("Jobs", UploadSession, problems=(404,))
 def remove(id: str) -> Response:
-    """End an upload: its files go. A job that reads them yet fails."""
+    """End an upload: its files go. What a job has not read of them by then, it cannot read."""
     upload = _found(id)
     told = _told(upload)
     parts().uploads.remove(upload)

@@ -40,12 +40,22 @@ def members(path: Path, *, max_bytes: int) -> Iterator[tuple[int, str]]:
                 raise Failed(f"{path.name} unpacks to more than the {max_bytes} bytes that are allowed")
             yield place, name
     except (*BROKEN, RuntimeError) as error:
-        raise Failed(f"{path.name} cannot be read: it is broken, or no archive of a kind that is read here") from error
+        raise _unreadable(path) from error
 
 
 def contents(path: Path, places: Iterable[int], *, max_bytes: int) -> Iterator[bytes | None]:
-    """Yield what the members at *places* (ascending) hold, up to one byte over *max_bytes*; None for a broken one."""
-    return _zip_contents(path, places, max_bytes) if _is_zip(path) else _tar_contents(path, places, max_bytes)
+    """Yield what the members at *places* (ascending) hold, up to one byte over *max_bytes*; None for a broken one.
+
+    Raises Failed where the archive as a whole cannot be read, say because it has gone since its members were listed.
+    """
+    try:
+        yield from (_zip_contents if _is_zip(path) else _tar_contents)(path, places, max_bytes)
+    except BROKEN as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> Failed:
+    return Failed(f"{path.name} cannot be read: it is gone or broken, or no archive of a kind that is read here")
 
 
 def _is_zip(path: Path) -> bool:

@@ -241,6 +241,11 @@ class Records:
         with translated(), self._redis.pipeline(transaction=False) as pipe:
             return _read_all(pipe, self._redis.zrange(_ACTIVE, 0, -1))
 
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that wait or run, and those that failed or were cancelled and may be tried again."""
+        with translated(), self._redis.pipeline(transaction=False) as pipe:
+            return [job for job in _read_all(pipe, self._redis.zrange(_ALL, 0, -1)) if job.state != "done"]
+
     def put_again(self, id: str) -> bool:
         """Put a job that nobody runs into its queue again; return whether that was so."""
         done: list[bool] = [False]

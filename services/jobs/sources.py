@@ -5,17 +5,24 @@ Only what lies below the configured roots is ever read, links followed: who may 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from chassis.errors import BadRequest, Forbidden, NotFound
 
 UPLOAD = "upload:"
+_NAMED_UPLOADS = re.compile(rb'"upload:([0-9a-f]{32})"').findall
 
 
 def is_upload(source: str) -> bool:
     """Return whether *source* names an upload."""
     return source.startswith(UPLOAD)
+
+
+def uploads_named(parameters: bytes) -> set[str]:
+    """Return the ids of the uploads that a job's parameters (JSON) name, whatever its kind and wherever they stand."""
+    return {name.decode() for name in _NAMED_UPLOADS(parameters)}
 
 
 def allowed_path(source: str, roots: Sequence[str], *, field: str) -> Path:

@@ -1,7 +1,7 @@
 """Upload sessions: files that a client sends for its jobs, in parts where they are large.
 
 A session is a folder, ``<jobs_folder>/uploads/<id>``: ``about.json``, ``used`` (bytes and files so far) and ``files/``.
-It lasts a day after its last part.
+It lasts a day after its last part, and longer where a job needs it yet (expiry.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Upload(NamedTuple):
 
     @property
     def expires_s(self) -> float:
-        """When it goes, in seconds since 1970."""
+        """When it goes where no job needs it, in seconds since 1970."""
         return self.files.stat().st_mtime + KEPT_S
 
     def sizes(self) -> dict[str, int]:

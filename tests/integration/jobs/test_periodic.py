@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -52,20 +53,25 @@ def records(redis_url: str) -> Records:
     return Records(client, Broker(client).enqueue)
 
 
-def over(records: Records, name: str, *, keep_s: float) -> str:
-    """Return a job that is cancelled."""
+def added(records: Records, name: str, *, keep_s: float = 60, parameters: bytes = b"{}") -> str:
+    """Return a job that waits."""
     job = Job(
         id=f"{name}-0123456789abcdef",
         kind=name,
         queue="default",
-        parameters=b"{}",
+        parameters=parameters,
         owner=Owner("ann"),
         keep_s=keep_s,
         created_s=time.time(),
     )
-    records.add(job)
-    records.cancel(job.id)
-    return job.id
+    return records.add(job).id
+
+
+def over(records: Records, name: str, *, keep_s: float) -> str:
+    """Return a job that is cancelled."""
+    job = added(records, name, keep_s=keep_s)
+    records.cancel(job)
+    return job
 
 
 def test_what_has_expired_goes_with_its_files(records: Records, tmp_path: Path) -> None:
@@ -83,3 +89,25 @@ def test_what_has_expired_goes_with_its_files(records: Records, tmp_path: Path) 
     assert removed == {"jobs": 1, "uploads": 1, "unknown": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == [kept, "not a job", "uploads"]
     assert [job.id for job in records.jobs("ann", limit=9)] == [kept]
+
+
+def test_an_upload_stays_while_a_job_waits_runs_or_can_be_tried_again(records: Records, tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path / "uploads", max_bytes=10, max_files=1)
+    names = ("waiting", "running", "failed", "cancelled", "done", "forgotten")
+    of = {name: uploads.create("ann").id for name in names}
+    for name, upload in of.items():
+        told = msgspec.json.encode({"kind": "predict", "source": ["/pictures", f"upload:{upload}"]})
+        job = added(records, name, keep_s=-1 if name == "forgotten" else 60, parameters=told)
+        if name in ("running", "failed", "done"):
+            records.claim(job, "worker", lease_s=60)
+        if name in ("failed", "done"):
+            records.finish(job, "worker", name, "", {})
+        if name in ("cancelled", "forgotten"):
+            records.cancel(job)
+    later = Uploads(tmp_path / "uploads", max_bytes=10, max_files=1, clock=lambda: time.time() + KEPT_S + 60)
+
+    removed = remove_expired(records, later, tmp_path, time.time())
+    left = {name for name, upload in of.items() if (tmp_path / "uploads" / upload).exists()}
+
+    assert removed == {"jobs": 1, "uploads": 2, "unknown": 0}
+    assert left == {"waiting", "running", "failed", "cancelled"}

@@ -166,3 +166,13 @@ def test_a_single_file_is_a_source_whatever_its_name(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"x")
 
     assert list(entries_of(tmp_path / "picture", LIMITS)) == [Entry("picture", str(tmp_path / "picture"))]
+
+
+@pytest.mark.parametrize("name", ["gone.zip", "gone.tar"])
+def test_an_archive_that_is_gone_is_said_to_be_so(tmp_path: Path, name: str) -> None:
+    path = (write_zip if name.endswith(".zip") else write_tar)(tmp_path / name, "a.jpg")
+    lines = listed(path)
+    path.unlink()
+
+    with pytest.raises(Failed, match=f"{name} cannot be read: it is gone"):
+        read(lines)
