@@ -46,6 +46,11 @@ class Settings:
     jobs_source_clients: tuple[str, ...] = setting((), help="clients that may name such folders; operators may always")
     jobs_max_upload_bytes: Bytes = setting(Bytes(20 * 2**30), help="the most bytes that one upload for jobs may have")
     jobs_max_upload_files: int = setting(100_000, help="the most files that one upload for jobs may have")
+    jobs_max_client_upload_bytes: Bytes = setting(
+        Bytes(50 * 2**30), help="the most bytes that all uploads of one client may have together"
+    )
+    jobs_max_client_uploads: int = setting(200, help="the most uploads that one client may have at a time")
+    jobs_free_bytes: Bytes = setting(Bytes(2**30), help="room on the disk of jobs that uploads leave free")
     cors_origins: tuple[str, ...] = setting(
         ("*",), help="origins whose pages may call the prediction API", production=()
     )

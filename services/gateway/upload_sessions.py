@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -41,8 +43,31 @@ class UploadSession(msgspec.Struct):
     files: list[UploadFile]
 
 
+class UploadSummary(msgspec.Struct):
+    """An upload in short: how many files it has, and their bytes."""
+
+    id: str
+    location: str
+    expires: datetime
+    files: int
+    size: int
+
+
+class UploadSummaries(msgspec.Struct):
+    """Uploads, oldest first."""
+
+    uploads: list[UploadSummary]
+
+
+@v3.get("")
+@operation("Jobs", UploadSummaries, problems=(401, 403))
+def every_upload() -> Response:
+    """List uploads, oldest first: one's own, an operator everybody's."""
+    return json_response(UploadSummaries(list(_summaries(parts().uploads.of(whose())))))
+
+
 @v3.post("")
-@operation("Jobs", UploadSession, status=201, problems=(401, 403, 503))
+@operation("Jobs", UploadSession, status=201, problems=(401, 403, 429, 503))
 def create() -> Response:
     """Begin an upload of pictures, and zip or tar files of them."""
     told = _told(parts().uploads.create(caller().client_id))
@@ -59,7 +84,7 @@ def show(id: str) -> Response:
 
 
 @v3.put("/<id>/files/<name>")
-@operation("Jobs", UploadFile, problems=(400, 404, 408, 409, 413, 415), takes=BYTES, query=(_OFFSET,))
+@operation("Jobs", UploadFile, problems=(400, 404, 408, 409, 413, 415, 503), takes=BYTES, query=(_OFFSET,))
 def add(id: str, name: str) -> Response:
     """Send a file, or its next part. Where ``offset`` is not what it has so far, 409 says what it has."""
     text = request.args.get("offset", "0")
@@ -82,6 +107,13 @@ def remove(id: str) -> Response:
 
 def _found(id: str) -> jobs.Upload:
     return parts().uploads.upload(id, client_id=whose())
+
+
+def _summaries(uploads: Iterable[jobs.Upload]) -> Iterator[UploadSummary]:
+    for upload in uploads:
+        location, used = url_for("uploads.show", id=upload.id), upload.used
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            yield UploadSummary(upload.id, location, moment(upload.expires_s), used.files, used.bytes)
 
 
 def _told(upload: jobs.Upload) -> UploadSession:

@@ -11,7 +11,7 @@ from services.gateway.app import create_app
 from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.jobs.client import JobsClient, uploads_of
+from services.jobs.client import JobsClient, UploadLimits, uploads_of
 from services.queue.client import QueueClient, QueueOperator
 from services.registry.client import KeyRing, ModelCatalogue, RegistryClient
 
@@ -38,6 +38,16 @@ def _region(settings: Settings) -> Region | None:
         return None
 
 
+def _upload_limits(settings: Settings) -> UploadLimits:
+    return UploadLimits(
+        upload_bytes=settings.jobs_max_upload_bytes,
+        upload_files=settings.jobs_max_upload_files,
+        client_bytes=settings.jobs_max_client_upload_bytes,
+        client_uploads=settings.jobs_max_client_uploads,
+        free_bytes=settings.jobs_free_bytes,
+    )
+
+
 def build() -> Front:
     """Return the application over clients that it starts."""
     allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
@@ -52,8 +62,6 @@ def build() -> Front:
         keys=KeyRing(settings.registry_address),
         registry=RegistryClient(settings.registry_address),
         jobs=JobsClient(settings.redis_url, settings.jobs_folder),
-        uploads=uploads_of(
-            settings.jobs_folder, max_bytes=settings.jobs_max_upload_bytes, max_files=settings.jobs_max_upload_files
-        ),
+        uploads=uploads_of(settings.jobs_folder, _upload_limits(settings)),
     )
     return Front(create_app(parts))

@@ -14,6 +14,7 @@ from services.jobs.folders import job_folder
 from services.jobs.job import Job, Owner, State, is_id, new_id, repeated_id
 from services.jobs.kinds import KINDS, check, kind_of, read_parameters
 from services.jobs.kinds.kind import Parameters, Submission
+from services.jobs.limits import UploadLimits
 from services.jobs.records import Records, connect
 from services.jobs.sources import UPLOAD, allowed_path, is_upload
 from services.jobs.uploads import Upload, Uploads, uploads_of
@@ -28,6 +29,7 @@ __all__ = [
     "State",
     "Submission",
     "Upload",
+    "UploadLimits",
     "Uploads",
     "allowed_path",
     "check",

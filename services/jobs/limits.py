@@ -1,4 +1,4 @@
-"""How much a job reads, whatever it is given."""
+"""How much a job reads, whatever it is given, and how much clients may leave here for their jobs."""
 
 from __future__ import annotations
 
@@ -11,3 +11,17 @@ class Limits(NamedTuple):
     picture_bytes: int
     unpacked_bytes: int
     pictures: int
+
+
+class UploadLimits(NamedTuple):
+    """Bytes and files of one upload, bytes and uploads of one client, and bytes of the disk that stay free."""
+
+    upload_bytes: int
+    upload_files: int
+    client_bytes: int
+    client_uploads: int
+    free_bytes: int
+
+
+NO_UPLOADS = UploadLimits(0, 0, 0, 0, 0)
+"""The limits of who only reads uploads."""

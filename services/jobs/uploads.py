@@ -1,34 +1,49 @@
 """Upload sessions: files that a client sends for its jobs, in parts where they are large.
 
 A session is a folder, ``<jobs_folder>/uploads/<id>``: ``about.json``, ``used`` (bytes and files so far) and ``files/``.
-It lasts a day after its last part, and longer where a job needs it yet (expiry.py).
+It lasts a day after its last part, and longer where a job needs it yet (expiry.py). The ids of a client's sessions
+begin alike: what they hold together is known without a look at anybody else's.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from chassis.errors import BadRequest, NotFound, TooLarge, WrongState
+from chassis.errors import BadRequest, NotFound, TooBusy, TooLarge, Unavailable, WrongState
 from services.jobs.journal import replaced
+from services.jobs.limits import NO_UPLOADS, UploadLimits
 
 _ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ ()+-]{0,199}").fullmatch
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_RETRY_AFTER_S = 60.0
+_ADVICE = "end one (GET /uploads lists them, DELETE /uploads/<id> ends one), or wait until one expires"
 KEPT_S = 86_400.0
 
 
 class _About(msgspec.Struct):
     client_id: str
     created_s: float
+
+
+class Used(NamedTuple):
+    """What a session holds."""
+
+    bytes: int = 0
+    files: int = 0
 
 
 class Upload(NamedTuple):
@@ -49,25 +64,57 @@ class Upload(NamedTuple):
         """When it goes where no job needs it, in seconds since 1970."""
         return self.files.stat().st_mtime + KEPT_S
 
+    @property
+    def used(self) -> Used:
+        """What it holds so far."""
+        return _used(self.path)
+
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each file."""
         return {path.name: path.stat().st_size for path in sorted(self.files.iterdir())}
 
 
-class Uploads:
-    """All sessions below a folder, each at most *max_bytes* and *max_files* large."""
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
-    def __init__(self, folder: Path, *, max_bytes: int, max_files: int, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._max_bytes, self._max_files, self._clock = folder, max_bytes, max_files, clock
+
+class Uploads:
+    """All sessions below a folder, within *limits*; *free_bytes* says how much room there is on a folder's disk."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: UploadLimits,
+        *,
+        clock: Callable[[], float] = time.time,
+        free_bytes: Callable[[Path], int] = _free_bytes,
+    ) -> None:
+        self._folder, self._limits, self._clock, self._free_bytes = folder, limits, clock, free_bytes
 
     def create(self, client_id: str) -> Upload:
-        """Begin a session."""
-        upload = Upload(secrets.token_hex(16), client_id, self._clock(), self._folder)
-        upload = upload._replace(path=self._folder / upload.id)
-        upload.files.mkdir(parents=True)
-        with replaced(upload.path / "about.json") as file:
-            file.write(msgspec.json.encode(_About(client_id, upload.created_s)))
+        """Begin a session; raises TooBusy where the client has too many, Unavailable where the disk is full."""
+        with self._held(client_id):
+            if len(self.of(client_id)) >= self._limits.client_uploads:
+                raise TooBusy(f"a client may have {self._limits.client_uploads} uploads at a time: {_ADVICE}")
+            self._require_room(0)
+            name = _beginning(client_id) + secrets.token_hex(8)
+            upload = Upload(name, client_id, self._clock(), self._folder / name)
+            try:
+                upload.files.mkdir(parents=True)
+                with replaced(upload.path / "about.json") as file:
+                    file.write(msgspec.json.encode(_About(client_id, upload.created_s)))
+            except OSError:
+                self.remove(upload)
+                raise
         return upload
+
+    def of(self, client_id: str | None) -> list[Upload]:
+        """Return a client's sessions, or with None everybody's, oldest first."""
+        found = []
+        for path in self._paths(client_id):
+            with suppress(NotFound):
+                found.append(self.upload(path.name, client_id=client_id))
+        return sorted(found, key=lambda upload: upload.created_s)
 
     def upload(self, id: str, *, client_id: str | None) -> Upload:
         """Return a client's session, or with None anybody's; raises NotFound."""
@@ -83,32 +130,44 @@ class Uploads:
     def add(self, upload: Upload, name: str, offset: int, part: bytes | bytearray) -> int:
         """Write a part of a file at *offset*, which must be its size so far; return its size then.
 
-        Raises BadRequest for a name with folders and the like,
-        WrongState where the offset is another, TooLarge over the session's limits.
+        Raises BadRequest for a name with folders and the like, WrongState where the offset is another, TooLarge over a
+        limit of the session or of its client, Unavailable where the disk is full; nothing of the part is left then.
         """
         if not _NAME(name):
             raise BadRequest("a file's name: letters, digits and ._ ()+- only, at most 200, not beginning with a dot")
-        with (upload.path / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            path = upload.files / name
+        path = upload.files / name
+        with self._held(upload.client_id):
             size = path.stat().st_size if path.exists() else None
             if offset != (size or 0):
                 raise WrongState(f"the file has {size or 0} bytes so far: the next part begins there, not at {offset}")
-            self._use(upload, len(part), size is None)
-            with path.open("ab") as file:
-                file.write(part)
+            used = self._used_with(upload, len(part), is_new=size is None)
+            self._require_room(len(part))
+            try:
+                with path.open("ab") as file:
+                    file.write(part)
+                with replaced(upload.path / "used") as file:
+                    file.write(f"{used.bytes} {used.files}".encode())
+            except OSError:
+                _cut(path, size)
+                raise
             os.utime(upload.files, (self._clock(), self._clock()))
         return offset + len(part)
 
-    def _use(self, upload: Upload, size: int, is_new: bool) -> None:
-        used = upload.path / "used"
-        bytes_used, files = map(int, used.read_text().split()) if used.exists() else (0, 0)
-        if bytes_used + size > self._max_bytes:
-            raise TooLarge(f"an upload may have {self._max_bytes} bytes")
-        if files + is_new > self._max_files:
-            raise TooLarge(f"an upload may have {self._max_files} files")
-        with replaced(used) as file:
-            file.write(f"{bytes_used + size} {files + is_new}".encode())
+    def _used_with(self, upload: Upload, size: int, *, is_new: bool) -> Used:
+        """Return what a session holds with so many bytes more; raises TooLarge."""
+        limits, before = self._limits, upload.used
+        used = Used(before.bytes + size, before.files + is_new)
+        if used.bytes > limits.upload_bytes:
+            raise TooLarge(f"an upload may have {limits.upload_bytes} bytes")
+        if used.files > limits.upload_files:
+            raise TooLarge(f"an upload may have {limits.upload_files} files")
+        if size + sum(_used(path).bytes for path in self._paths(upload.client_id)) > limits.client_bytes:
+            raise TooLarge(f"the uploads of a client may have {limits.client_bytes} bytes together: {_ADVICE}")
+        return used
+
+    def _require_room(self, size: int) -> None:
+        if self._free_bytes(self._folder) - size < self._limits.free_bytes:
+            raise _disk_full()
 
     def remove(self, upload: Upload) -> None:
         """End a session; its files go."""
@@ -116,15 +175,55 @@ class Uploads:
 
     def expired(self) -> Iterator[Upload]:
         """Yield the sessions that have expired."""
-        for path in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            try:
-                upload = self.upload(path.name, client_id=None)
+        for upload in self.of(None):
+            with suppress(OSError):
                 if upload.expires_s < self._clock():
                     yield upload
-            except (NotFound, OSError):
-                continue
+
+    def _paths(self, client_id: str | None) -> list[Path]:
+        beginning = "" if client_id is None else _beginning(client_id)
+        paths = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
+        return [path for path in paths if path.name.startswith(beginning) and _ID(path.name)]
+
+    @contextmanager
+    def _held(self, client_id: str) -> Iterator[None]:
+        """Hold all sessions of a client, as its limits are for what comes at once too; translates a full disk."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / f"{_beginning(client_id)}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise _disk_full() from error
+            raise
 
 
-def uploads_of(jobs_folder: Path, *, max_bytes: int = 0, max_files: int = 0) -> Uploads:
+def uploads_of(jobs_folder: Path, limits: UploadLimits = NO_UPLOADS) -> Uploads:
     """Return the sessions below the folder of all jobs; without limits to read them only."""
-    return Uploads(jobs_folder / "uploads", max_bytes=max_bytes, max_files=max_files)
+    return Uploads(jobs_folder / "uploads", limits)
+
+
+def _beginning(client_id: str) -> str:
+    """Return the first half of the ids of a client's sessions; the other is drawn."""
+    return hashlib.sha256(client_id.encode()).hexdigest()[:16]
+
+
+def _used(session: Path) -> Used:
+    try:
+        return Used(*map(int, (session / "used").read_text().split()))
+    except FileNotFoundError:
+        return Used()
+
+
+def _cut(path: Path, size: int | None) -> None:
+    """Bring a file back to what it was: *size* bytes long, or with None not there."""
+    with suppress(OSError):
+        if size is None:
+            path.unlink()
+        else:
+            os.truncate(path, size)
+
+
+def _disk_full() -> Unavailable:
+    return Unavailable("the disk has no room for uploads at the moment: try again later", retry_after_s=_RETRY_AFTER_S)

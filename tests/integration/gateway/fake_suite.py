@@ -8,7 +8,7 @@ from services.gateway.app import create_app
 from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.jobs.client import JobsClient, uploads_of
+from services.jobs.client import JobsClient, UploadLimits, uploads_of
 from services.queue.client import QueueView
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
@@ -26,7 +26,7 @@ def build() -> Front:
             keys=FakeKeyRing(),  # type: ignore[arg-type]
             registry=FakeRegistry(),  # type: ignore[arg-type]
             jobs=JobsClient(settings.redis_url, settings.jobs_folder),
-            uploads=uploads_of(settings.jobs_folder, max_bytes=2**20, max_files=10),
+            uploads=uploads_of(settings.jobs_folder, UploadLimits(2**20, 10, 2**21, 3, 0)),
         )
     )
     return Front(app)

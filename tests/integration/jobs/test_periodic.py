@@ -13,6 +13,7 @@ import redis
 from services.jobs.broker import PERIODIC_QUEUE, Broker, queue_of
 from services.jobs.expiry import remove_expired
 from services.jobs.job import Job, Owner
+from services.jobs.limits import UploadLimits
 from services.jobs.periodic import EVERY_S, schedule_all, schedule_next
 from services.jobs.records import Records, connect
 from services.jobs.uploads import KEPT_S, Uploads
@@ -47,6 +48,9 @@ def test_two_workers_do_each_time_once(world: JobsWorld) -> None:
     world.parts["jobs-1"].stop()
 
 
+LIMITS = UploadLimits(upload_bytes=10, upload_files=1, client_bytes=100, client_uploads=10, free_bytes=0)
+
+
 @pytest.fixture
 def records(redis_url: str) -> Records:
     client = connect(redis_url)
@@ -79,8 +83,8 @@ def test_what_has_expired_goes_with_its_files(records: Records, tmp_path: Path) 
     for name in (gone, kept, "unknown-0123456789abcdef", "not a job"):
         (tmp_path / name / "results").mkdir(parents=True)
     old, new = (
-        Uploads(tmp_path / "uploads", max_bytes=10, max_files=1),
-        Uploads(tmp_path / "uploads", max_bytes=10, max_files=1, clock=lambda: time.time() + KEPT_S + 60),
+        Uploads(tmp_path / "uploads", LIMITS),
+        Uploads(tmp_path / "uploads", LIMITS, clock=lambda: time.time() + KEPT_S + 60),
     )
     old.create("ann")
 
@@ -92,7 +96,7 @@ def test_what_has_expired_goes_with_its_files(records: Records, tmp_path: Path) 
 
 
 def test_an_upload_stays_while_a_job_waits_runs_or_can_be_tried_again(records: Records, tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path / "uploads", max_bytes=10, max_files=1)
+    uploads = Uploads(tmp_path / "uploads", LIMITS)
     names = ("waiting", "running", "failed", "cancelled", "done", "forgotten")
     of = {name: uploads.create("ann").id for name in names}
     for name, upload in of.items():
@@ -104,7 +108,7 @@ def test_an_upload_stays_while_a_job_waits_runs_or_can_be_tried_again(records: R
             records.finish(job, "worker", name, "", {})
         if name in ("cancelled", "forgotten"):
             records.cancel(job)
-    later = Uploads(tmp_path / "uploads", max_bytes=10, max_files=1, clock=lambda: time.time() + KEPT_S + 60)
+    later = Uploads(tmp_path / "uploads", LIMITS, clock=lambda: time.time() + KEPT_S + 60)
 
     removed = remove_expired(records, later, tmp_path, time.time())
     left = {name for name, upload in of.items() if (tmp_path / "uploads" / upload).exists()}

@@ -17,7 +17,7 @@ from services.gateway.app import close, create_app
 from services.gateway.front import Front
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.jobs.client import JobsClient, uploads_of
+from services.jobs.client import JobsClient, UploadLimits, uploads_of
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
 
 
@@ -62,7 +62,7 @@ class Gateway:
                 keys=self.keys,  # type: ignore[arg-type]
                 registry=self.registry,  # type: ignore[arg-type]
                 jobs=JobsClient(self.settings.redis_url, self.settings.jobs_folder),
-                uploads=uploads_of(self.settings.jobs_folder, max_bytes=2**20, max_files=10),
+                uploads=uploads_of(self.settings.jobs_folder, UploadLimits(2**20, 10, 2**21, 3, 0)),
             )
         )
         self.apps.append(app)
