@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from chassis import logs, metrics
 from chassis.errors import ServoirError
 from chassis.settings import BadSettings, load
-from services.jobs import periodic
 from services.jobs.broker import Broker, Schedule
 from services.jobs.caretaker import Caretaker
 from services.jobs.records import Records, connect, translated
@@ -36,7 +34,6 @@ def main() -> int:
     metrics.serve(settings.metrics_port, settings.metrics_host)
     broker = Broker(client)
     caretaker = Caretaker(Records(client, broker.enqueue), broker, Schedule(client), lease_s=settings.jobs_lease_s)
-    periodic.schedule_all(broker, time.time())
     serve(settings, caretaker)
     caretaker.stop()
     return 0

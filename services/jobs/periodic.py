@@ -1,7 +1,8 @@
 """What is to be done again and again: what has expired goes, old usage is rolled up.
 
 Each time has an id made of its moment, under which RQ's scheduler takes it but once; when it comes, it first has the
-next one scheduled, and so does every worker that starts. So each time is done once, however many schedulers are up.
+next one scheduled, and so has every worker's caretaker now and then. So each time is done once, however many schedulers
+are up.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 import redis
 
-from services.jobs.broker import PERIODIC_QUEUE, Broker, queue_of
+from services.jobs.broker import PERIODIC_QUEUE, Broker, Schedule, queue_of
+from services.jobs.caretaker import Caretaker
 from services.jobs.expiry import remove_expired
 from services.jobs.job import Job, Owner
 from services.jobs.limits import UploadLimits
@@ -30,6 +31,23 @@ def test_the_next_time_is_scheduled_once_by_however_many(redis_url: str) -> None
 
     assert first == later == [True] * len(EVERY_S)
     assert queue_of(PERIODIC_QUEUE, connect(redis_url)).scheduled_job_registry.count == 2 * len(EVERY_S)
+
+
+def test_a_redis_that_lost_its_data_has_the_next_times_again(redis_url: str) -> None:
+    client, now_s = connect(redis_url), [time.time() + 86_400]
+    broker = Broker(client)
+    caretaker = Caretaker(Records(client, broker.enqueue), broker, Schedule(client), lease_s=10, clock=lambda: now_s[0])
+    scheduled = queue_of(PERIODIC_QUEUE, client).scheduled_job_registry
+    caretaker.look()
+    before = scheduled.count
+
+    client.flushall()
+    caretaker.look()
+    at_once = scheduled.count
+    now_s[0] += 100
+    caretaker.look()
+
+    assert (before, at_once, scheduled.count) == (len(EVERY_S), 0, len(EVERY_S))
 
 
 def test_two_workers_do_each_time_once(world: JobsWorld) -> None:
