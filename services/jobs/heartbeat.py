@@ -75,18 +75,18 @@ class Heartbeat:
             self._lines.append(line)
 
     def finish(self, state: str, problem: str) -> None:
-        """Say that the job is over; raises LeaseLost, and Unavailable where Redis is away."""
+        """Say that the job is over; raises LeaseLost, and Unavailable where Redis is away: then call it again."""
         self._write_log()
         self._over.set()
         self._thread.join()
-        self._records.finish(self._id, self._token, state, problem, self._taken())
+        self._records.finish(self._id, self._token, state, problem, self._fields)
 
     def give_back(self) -> None:
         """Have another go on; raises the same."""
         self._write_log()
         self._over.set()
         self._thread.join()
-        self._records.give_back(self._id, self._token, self._taken())
+        self._records.give_back(self._id, self._token, self._fields)
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the run is to stop; raises then what ``check`` does."""
