@@ -23,7 +23,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis
@@ -33,6 +33,7 @@ from chassis import redis_pool
 from chassis.errors import Conflict, NotFound, Unavailable, WrongState
 from services.jobs.job import ENDED, Job, read_job
 
+T = TypeVar("T")
 PREFIX = "servoir:jobs:"
 _ALL, _ACTIVE, _ENDS = f"{PREFIX}all", f"{PREFIX}active", f"{PREFIX}ends"
 _MOST_LINES = 1000
@@ -93,22 +94,21 @@ class Records:
 
         Raises Conflict where that has other parameters.
         """
-        there: list[Job] = []
 
-        def change(pipe: Any) -> None:
+        def change(pipe: Any) -> Job:
             found = pipe.hgetall(job_key(job.id))
-            there[:] = [read_job(job.id, found)] if found else []
             pipe.multi()
             if not found:
                 pipe.hset(job_key(job.id), mapping=_fields(job))
                 pipe.zadd(_ALL, {job.id: job.created_s})
                 pipe.zadd(_of(job.owner.client_id), {job.id: job.created_s})
                 self._put(pipe, job.id, job.queue)
+            return read_job(job.id, found) if found else job
 
-        self._change(job.id, change)
-        if there and there[0].parameters != job.parameters:
+        kept = self._change(job.id, change)
+        if kept.parameters != job.parameters:
             raise Conflict("this idempotency key came with another job before")
-        return there[0] if there else job
+        return kept
 
     def job(self, id: str) -> Job:
         """Return a job; raises NotFound where there is none of this name, or not any more."""
@@ -163,24 +163,22 @@ class Records:
 
     def claim(self, id: str, token: str, *, lease_s: float) -> Job | None:
         """Return a job that is now to be done by *token*, None where it is not to be done, or by another."""
-        taken: list[Job] = []
 
-        def change(pipe: Any) -> None:
-            taken.clear()
+        def change(pipe: Any) -> Job | None:
             found = pipe.hgetall(job_key(id))
             job = read_job(id, found) if found else None
             free = job and job.state not in ENDED and not pipe.exists(lease_key(id))
             pipe.multi()
-            if job and free:
-                now = self._clock()
-                pipe.set(lease_key(id), token, px=round(lease_s * 1000))
-                pipe.hset(job_key(id), mapping={"state": "running", "resumed": now, "resumed_at": job.done})
-                pipe.hsetnx(job_key(id), "started", now)
-                pipe.hincrby(job_key(id), "runs", 1)
-                taken.append(job)
+            if not (job and free):
+                return None
+            now = self._clock()
+            pipe.set(lease_key(id), token, px=round(lease_s * 1000))
+            pipe.hset(job_key(id), mapping={"state": "running", "resumed": now, "resumed_at": job.done})
+            pipe.hsetnx(job_key(id), "started", now)
+            pipe.hincrby(job_key(id), "runs", 1)
+            return job
 
-        self._change(id, change)
-        return taken[0] if taken else None
+        return self._change(id, change)
 
     def renew(self, id: str, token: str, *, lease_s: float, fields: Mapping[str, Any]) -> bool:
         """Keep a job's lease, and write *fields*; return whether it is to be cancelled.
@@ -188,19 +186,17 @@ class Records:
         A lease that ran out while nobody else took the job is had again. Raises LeaseLost where another has it, or
         it is gone.
         """
-        cancel: list[bool] = [False]
 
-        def change(pipe: Any) -> None:
+        def change(pipe: Any) -> bool:
             holder, found = pipe.get(lease_key(id)), pipe.hgetall(job_key(id))
             if holder not in (None, token.encode()) or not found or read_job(id, found).state in ENDED:
                 raise LeaseLost(id)
-            cancel[0] = b"cancel" in found
             pipe.multi()
             pipe.set(lease_key(id), token, px=round(lease_s * 1000))
             pipe.hset(job_key(id), mapping={"state": "running", **fields})
+            return b"cancel" in found
 
-        self._change(id, change)
-        return cancel[0]
+        return self._change(id, change)
 
     def finish(self, id: str, token: str, state: str, problem: str, fields: Mapping[str, Any]) -> None:
         """End a job that *token* has, with its last *fields*; raises LeaseLost."""
@@ -248,19 +244,17 @@ class Records:
 
     def put_again(self, id: str) -> bool:
         """Put a job that nobody runs into its queue again; return whether that was so."""
-        done: list[bool] = [False]
 
-        def change(pipe: Any) -> None:
+        def change(pipe: Any) -> bool:
             found = pipe.hgetall(job_key(id))
             job = read_job(id, found) if found else None
             alone = job and job.state not in ENDED and not pipe.exists(lease_key(id))
-            done[0] = bool(alone)
             pipe.multi()
             if job and alone:
                 self._put(pipe, id, job.queue)
+            return bool(alone)
 
-        self._change(id, change)
-        return done[0]
+        return self._change(id, change)
 
     def is_run(self, id: str) -> bool:
         """Return whether a worker that gives signs of life has the job."""
@@ -283,10 +277,14 @@ class Records:
 
     # -- one step ------------------------------------------------------------------------------------
 
-    def _change(self, id: str, change: Callable[[Any], None]) -> None:
-        """Do *change*, which looks and then writes behind ``multi``, in one step; again where somebody else did."""
+    def _change(self, id: str, change: Callable[[Any], T]) -> T:
+        """Do *change*, which looks and then writes behind ``multi``, in one step; again where somebody else did.
+
+        Returns what *change* returned when it came through.
+        """
         with translated():
-            self._redis.transaction(change, job_key(id), lease_key(id))
+            changed: T = self._redis.transaction(change, job_key(id), lease_key(id), value_from_callable=True)
+            return changed
 
     def _held(self, pipe: Any, id: str, token: str) -> Job:
         if pipe.get(lease_key(id)) not in (None, token.encode()):
