@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -55,6 +57,24 @@ class Deployment:
 
     def scale(self, service: str, count: int) -> None:
         self.up("--no-recreate", "--no-deps", "--scale", f"{service}={count}", service)
+
+    def upgrade(self, *services: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run ``./upgrade``, whose ``docker compose`` is that of these tests; return how it ended."""
+        shim = self.folder / "bin" / "docker"
+        shim.parent.mkdir(exist_ok=True)
+        compose, docker = shlex.join(self._compose), shutil.which("docker")
+        shim.write_text(f'#!/bin/sh\n[ "$1" != compose ] || {{ shift; exec {compose} "$@"; }}\nexec {docker} "$@"\n')
+        shim.chmod(0o755)
+        told = {**self._environ, "PATH": f"{shim.parent}:{os.environ['PATH']}", **environ}
+        command = ["sh", str(DEPLOY / "upgrade"), *services]
+        return subprocess.run(command, capture_output=True, text=True, env=told, timeout=800)
+
+    def image_that_ends(self, of: str) -> str:
+        """Return an image like *of*, whose containers end at once."""
+        container, name = self.docker("create", of).strip(), "servoir-test/ends"
+        self.docker("commit", "--change", 'ENTRYPOINT ["false"]', container, name)
+        self.docker("rm", container)
+        return name
 
     def down(self) -> None:
         self.compose("down", "--volumes", "--timeout", "20")
