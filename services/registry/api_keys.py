@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from chassis.errors import BadRequest, WrongState
+from services.registry.versions import without_defaults
 
 CLASSES = ("interactive", "batch")
 """The priority classes, the largest first: a key of one may ask for those after it."""
@@ -63,7 +64,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ApiKey(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key, without anything secret; times are Unix time, 0 for not yet."""
+    """A key, without anything secret; times are Unix time, 0 for not yet.
+
+    A version that meets a field it does not know lets nothing open the key: the field may forbid what it would allow.
+    A field that has its default is neither sent nor kept (``versions.py``), so that keys which do not use what is new
+    open everywhere.
+    """
 
     id: str
     created_at_ms: int
@@ -74,6 +80,11 @@ class ApiKey(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def may_use(self, model_key: str) -> bool:
         """Whether the key's patterns allow this model."""
         return not self.models or _allowed(self.models, model_key)
+
+
+def api_key_json(key: ApiKey) -> bytes:
+    """Return a key as JSON, without the fields that have their default."""
+    return msgspec.json.encode(without_defaults(key))
 
 
 class TokenHash(msgspec.Struct, frozen=True):

@@ -29,10 +29,12 @@ from services.registry.modelinfo import (
     modelinfo_json,
     parse_modelinfo,
     read_modelinfo,
+    understand_modelinfo,
     write_modelinfo,
 )
 from services.registry.report import Report, read_report, report_message
 from services.registry.usage import LATENCY_BOUNDS_S, latency_bucket, percentile_s
+from services.registry.versions import known_fields, without_defaults
 
 __all__ = [
     "CLASSES",
@@ -80,12 +82,12 @@ class RegistryClient:
         """
         request = pb.PublishModelRequest(modelinfo_json=modelinfo_json(modelinfo), actor=actor)
         with told():
-            return parse_modelinfo(self._stub.PublishModel(request, timeout=self._timeout_s).modelinfo_json)
+            return understand_modelinfo(self._stub.PublishModel(request, timeout=self._timeout_s).modelinfo_json)
 
     def model(self, key: str) -> Modelinfo:
         """Return the model of a key (without a release: the newest released one); raises BadRequest, NotFound."""
         with told():
-            return parse_modelinfo(
+            return understand_modelinfo(
                 self._stub.GetModel(pb.GetModelRequest(key=key), timeout=self._timeout_s).modelinfo_json
             )
 
@@ -94,7 +96,7 @@ class RegistryClient:
         request = pb.ListModelsRequest(org_name=org_name, problem_id=problem_id)
         with told():
             answer = self._stub.ListModels(request, timeout=self._timeout_s)
-        return [parse_modelinfo(model.modelinfo_json) for model in answer.models]
+        return [understand_modelinfo(model.modelinfo_json) for model in answer.models]
 
     def set_status(
         self, key: str, status: str, *, actor: str, require: Sequence[str] = (), on_set: str = ""
@@ -106,7 +108,7 @@ class RegistryClient:
         """
         request = pb.SetModelStatusRequest(key=key, status=status, actor=actor, require=require, on_set=on_set)
         with told():
-            return parse_modelinfo(self._stub.SetModelStatus(request, timeout=self._timeout_s).modelinfo_json)
+            return understand_modelinfo(self._stub.SetModelStatus(request, timeout=self._timeout_s).modelinfo_json)
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
         """Let *key* answer *task* where a request names no model; an empty key clears it.
@@ -177,7 +179,7 @@ class RegistryClient:
 
     def create_api_key(self, terms: Terms, *, actor: str) -> tuple[ApiKey, str]:
         """Make an API key; return it and its token, which nobody can be told again. Raises BadRequest."""
-        request = pb.CreateApiKeyRequest(api_key_json=msgspec.json.encode(terms), actor=actor)
+        request = pb.CreateApiKeyRequest(api_key_json=msgspec.json.encode(without_defaults(terms)), actor=actor)
         with told():
             issued = self._stub.CreateApiKey(request, timeout=self._timeout_s)
         return _api_key(issued.key), issued.token
@@ -217,7 +219,9 @@ class RegistryClient:
 
 
 def _api_key(message: pb.ApiKey) -> ApiKey:
-    return msgspec.json.decode(message.api_key_json, type=ApiKey)
+    """Return a key to look at, without a newer version's fields; what it opens is for a ``KeyRing`` to say."""
+    fields = known_fields(msgspec.json.decode(message.api_key_json), ApiKey.__struct_fields__)
+    return msgspec.convert(fields, ApiKey)
 
 
 class AsyncRegistryClient:
@@ -237,7 +241,7 @@ class AsyncRegistryClient:
         """Return the model of a key; raises BadRequest, NotFound."""
         with told():
             answer = await self._stub.GetModel(pb.GetModelRequest(key=key), timeout=self._timeout_s)
-            return parse_modelinfo(answer.modelinfo_json)
+            return understand_modelinfo(answer.modelinfo_json)
 
     async def close(self) -> None:
         """Close the channel."""

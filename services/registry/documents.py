@@ -12,6 +12,7 @@ from chassis import logs
 from chassis.rpc.registry_pb2 import Lease
 from services.registry.api_keys import KnownKey
 from services.registry.modelinfo import Modelinfo
+from services.registry.versions import without_defaults
 
 log = logs.logger()
 Document = dict[str, Any]
@@ -38,18 +39,13 @@ def model_document(modelinfo: Modelinfo) -> Document:
     return {"_id": modelinfo.key, **msgspec.to_builtins(modelinfo)}
 
 
-def model_fields(document: Document) -> Document:
-    """Return a model's fields, as ``parse_modelinfo`` reads them."""
-    return {name: value for name, value in document.items() if name != "_id"}
-
-
 def api_key_document(known: KnownKey) -> Document:
     """Return an API key's document: its id, its fields, the hashes of its tokens, and its version."""
-    return {"_id": known.key.id, **msgspec.to_builtins(known)}
+    return {"_id": known.key.id, **msgspec.to_builtins(known), "key": without_defaults(known.key)}
 
 
 def known_key(document: Document) -> KnownKey | None:
-    """Return the API key that a document holds; None, logged, where another version wrote what cannot be read."""
+    """Return the API key that a document holds; None, logged, where another version wrote what cannot be believed."""
     try:
         return msgspec.convert({name: value for name, value in document.items() if name != "_id"}, KnownKey)
     except msgspec.ValidationError as error:

@@ -11,7 +11,7 @@ import msgspec
 from chassis import logs
 from chassis.errors import Unavailable
 from chassis.rpc import registry_pb2 as pb
-from services.registry.api_keys import ApiKey, KnownKey, TokenHash, id_of, opens
+from services.registry.api_keys import ApiKey, KnownKey, TokenHash, api_key_json, id_of, opens
 from services.registry.stream import Stream
 
 log = logs.logger()
@@ -57,12 +57,13 @@ class KeyRing:
         return known.key if opens(token, known, now_ms=self._clock() * 1000) else None
 
     def _take(self, delta: pb.ApiKeysDelta) -> None:
-        changed = {known.key.id: known for known in map(_understood, delta.changed) if known}
+        told = dict(map(_understood, delta.changed))
+        changed = {key_id: known for key_id, known in told.items() if known}
         if delta.whole:
             self._known = changed
         else:
             self._known.update(changed)
-            for key_id in delta.removed:
+            for key_id in (*delta.removed, *(told.keys() - changed.keys())):
                 self._known.pop(key_id, None)
         self._connected.set()
 
@@ -70,14 +71,25 @@ class KeyRing:
 def known_message(known: KnownKey) -> pb.KnownApiKey:
     """Return a key as it is told to gateways."""
     hashes = (pb.TokenHash(sha256=it.sha256, until_ms=it.until_ms) for it in known.hashes)
-    return pb.KnownApiKey(key=pb.ApiKey(api_key_json=msgspec.json.encode(known.key)), hashes=hashes)
+    return pb.KnownApiKey(key=pb.ApiKey(api_key_json=api_key_json(known.key)), hashes=hashes)
 
 
-def _understood(message: pb.KnownApiKey) -> KnownKey | None:
-    """Return the key of a message; None, logged, for one that a newer version wrote: what it forbids is not known."""
+class _Named(msgspec.Struct):
+    """What a key of any version has."""
+
+    id: str
+
+
+def _understood(message: pb.KnownApiKey) -> tuple[str, KnownKey | None]:
+    """Return the id and the key of a message.
+
+    None in its place, logged, where a newer version says of it what this one does not know: it may forbid something.
+    """
+    text = message.key.api_key_json
     try:
-        key = msgspec.json.decode(message.key.api_key_json, type=ApiKey)
-    except msgspec.MsgspecError as error:
-        log.error("api_key_not_understood", reason=str(error)[:200])
-        return None
-    return KnownKey(key, tuple(TokenHash(it.sha256, it.until_ms) for it in message.hashes))
+        key = msgspec.json.decode(text, type=ApiKey)
+    except msgspec.ValidationError as error:
+        key_id = msgspec.json.decode(text, type=_Named).id
+        log.error("api_key_not_understood", api_key=key_id, reason=str(error)[:200])
+        return key_id, None
+    return key.id, KnownKey(key, tuple(TokenHash(it.sha256, it.until_ms) for it in message.hashes))

@@ -1,7 +1,8 @@
 """Modelinfo: what is known of a model, checked whole, and its file form in YAML.
 
 A document comes from a publisher and is checked here before anything believes it. All that is wrong with it is said at
-once, each fault with the field's name.
+once, each fault with the field's name. What a registry has accepted is taken by every version that can: a newer one's
+fields, which this one does not know, are passed over (``versions.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from chassis import logs
 from chassis.errors import BadRequest, NotFound
 from services.registry.keys import PART, parse_key, release_order
+from services.registry.versions import known_fields, without_defaults
 
 log = logs.logger()
 TASKS = ("bbox", "polygon", "lane", "classify", "tensor")
@@ -36,6 +38,9 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Modelinfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model's description. Make one from a document with ``parse_modelinfo``, which checks every field.
+
+    A later version may add fields. None may say how a model must not be used: who does not know it passes it over, and
+    uses the model.
 
     ``memory_cap_bytes``, ``max_batch_size`` and ``deadline_s`` of 0 leave the choice to the deployment. ``reports`` are
     the ids of its newest reports, oldest first: the registry keeps them, a publisher does not.
@@ -92,12 +97,15 @@ def resolve(models: Iterable[Modelinfo], text: str) -> Modelinfo:
 
 
 def modelinfo_json(modelinfo: Modelinfo) -> bytes:
-    """Return the document as JSON, every field said."""
-    return msgspec.json.encode(modelinfo)
+    """Return the document as JSON, without the fields that have their default."""
+    return msgspec.json.encode(without_defaults(modelinfo))
 
 
 def parse_modelinfo(document: bytes | Mapping[str, Any]) -> Modelinfo:
-    """Return the checked Modelinfo of a JSON text or a mapping; raises BadRequest naming every bad field."""
+    """Return the checked Modelinfo of a publisher's JSON text or mapping; raises BadRequest naming every bad field.
+
+    A field that this version does not know is a bad one: a publisher would believe that it means something.
+    """
     fields = _mapping(document)
     faults = [f"{name}: no such field" for name in fields if name not in _KINDS]
     values: dict[str, Any] = {}
@@ -117,15 +125,27 @@ def parse_modelinfo(document: bytes | Mapping[str, Any]) -> Modelinfo:
     return Modelinfo(**values)
 
 
+def understand_modelinfo(document: bytes | Mapping[str, Any]) -> Modelinfo:
+    """Return the Modelinfo that a registry sent or stored; raises BadRequest where it cannot be read.
+
+    Fields of a newer version are passed over.
+    """
+    fields = known_fields(_mapping(document), Modelinfo.__struct_fields__)
+    if isinstance(fields.get("files"), list):
+        names = ModelFile.__struct_fields__
+        fields["files"] = [known_fields(it, names) if isinstance(it, dict) else it for it in fields["files"]]
+    return parse_modelinfo(fields)
+
+
 def parse_understood(documents: Iterable[bytes | Mapping[str, Any]]) -> list[Modelinfo]:
     """Return the models of those documents that can be read.
 
-    One that a newer or older version wrote is left out and logged: it must not hide the others.
+    One that cannot, such as one with a newer version's task, is left out and logged: it must not hide the others.
     """
     understood = []
     for document in documents:
         try:
-            understood.append(parse_modelinfo(document))
+            understood.append(understand_modelinfo(document))
         except BadRequest as error:
             log.error("model_not_understood", reason=error.detail[:500])
     return understood

@@ -11,6 +11,7 @@ from services.registry.acceptance import Judged
 from services.registry.documents import Document, history_entry
 from services.registry.report import Report, check_report
 from services.registry.store import Store
+from services.registry.versions import known_fields
 
 MOST_LINKED = 20
 
@@ -65,5 +66,5 @@ class Reports:
 
 
 def _report(document: Document) -> Report:
-    values: dict[str, Any] = {name: value for name, value in document.items() if name != "_id"}
+    values = known_fields(document, Report.__struct_fields__)
     return Report(id=document["_id"], **(values | {"figures": dict(values["figures"])}))

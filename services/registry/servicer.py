@@ -15,7 +15,7 @@ from chassis.rpc import registry_pb2 as pb
 from chassis.rpc import registry_pb2_grpc
 from services.registry.acceptance import Accepted, accept, parse_demand
 from services.registry.api_key_book import ApiKeyBook
-from services.registry.api_keys import ApiKey, parse_terms
+from services.registry.api_keys import ApiKey, api_key_json, parse_terms
 from services.registry.feed import Feed
 from services.registry.follower import Follower
 from services.registry.key_ring import known_message
@@ -28,6 +28,7 @@ from services.registry.reports import Reports
 from services.registry.store import Store
 from services.registry.usage import check_batch, parse_groups, usage_documents
 from services.registry.usage_book import UsageBook
+from services.registry.versions import known_fields
 
 USAGE_IMAGES = metrics.Counter("servoir_registry_usage_images_total", "answered images whose usage is stored")
 WATCHERS = metrics.Gauge("servoir_registry_watchers", "open streams of models, leases or API keys")
@@ -103,7 +104,8 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     def ListHistory(self, request: pb.ListHistoryRequest, context: grpc.ServicerContext) -> pb.ListHistoryResponse:
         """Return who did what, newest first."""
         limit = min(request.limit or 100, _MOST_HISTORY)
-        entries = [pb.HistoryEntry(**entry) for entry in self._store.history(request.key, limit)]
+        names = pb.HistoryEntry.DESCRIPTOR.fields_by_name
+        entries = [pb.HistoryEntry(**known_fields(it, names)) for it in self._store.history(request.key, limit)]
         return pb.ListHistoryResponse(entries=entries)
 
     def WatchModels(self, request: pb.WatchModelsRequest, context: grpc.ServicerContext) -> Iterator[pb.ModelsSnapshot]:
@@ -225,7 +227,7 @@ def _model(modelinfo: Modelinfo) -> pb.Model:
 
 
 def _api_key(key: ApiKey) -> pb.ApiKey:
-    return pb.ApiKey(api_key_json=msgspec.json.encode(key))
+    return pb.ApiKey(api_key_json=api_key_json(key))
 
 
 def _issued(issued: tuple[ApiKey, str]) -> pb.IssuedApiKey:

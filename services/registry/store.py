@@ -51,10 +51,9 @@ from services.registry.documents import (
     known_key,
     lease_document,
     model_document,
-    model_fields,
     stored_lease,
 )
-from services.registry.modelinfo import STATUSES_BEFORE, Modelinfo, parse_modelinfo, parse_understood
+from services.registry.modelinfo import STATUSES_BEFORE, Modelinfo, parse_understood, understand_modelinfo
 
 log = logs.logger()
 ERRORS = metrics.Counter("servoir_registry_mongodb_errors_total", "calls to MongoDB that failed")
@@ -156,7 +155,7 @@ class Store:
     def models(self) -> list[Modelinfo]:
         """Return all models that can be read."""
         with self.asked("models"):
-            return parse_understood(map(model_fields, self.db.models.find()))
+            return parse_understood(self.db.models.find())
 
     def defaults(self) -> dict[str, str]:
         """Return the default key of each task that has one."""
@@ -218,7 +217,7 @@ class Store:
         document = self.db.models.find_one({"_id": key})
         if document is None:
             raise NotFound(f"no such model: {key}")
-        return parse_modelinfo(model_fields(document))
+        return understand_modelinfo(document)
 
     def _move(self, session: ClientSession, kept: Modelinfo, status: str) -> None:
         """Move a model, unless another has moved it since it was read."""

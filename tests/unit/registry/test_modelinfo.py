@@ -17,6 +17,7 @@ from services.registry.modelinfo import (
     parse_modelinfo,
     read_modelinfo,
     resolve,
+    understand_modelinfo,
     write_modelinfo,
 )
 
@@ -62,6 +63,22 @@ def test_the_number_of_classes_is_counted_where_it_is_not_given() -> None:
 def test_json_and_back_is_the_same() -> None:
     modelinfo = parse_modelinfo(document())
     assert parse_modelinfo(modelinfo_json(modelinfo)) == modelinfo
+
+
+def test_what_has_its_default_is_not_sent() -> None:
+    sent = json.loads(modelinfo_json(parse_modelinfo(document(description="", num_classes=0, license="MIT"))))
+    assert set(sent) == {*document(), "num_classes", "license"}
+
+
+def test_a_newer_versions_fields_are_passed_over_in_what_a_registry_sends_or_keeps() -> None:
+    file = {"path": "a", "bytes": 1, "sha256": SHA256}
+    newer = document(colour="green", files=[file | {"url": "x"}], _id="acme-coco_things-1")
+    assert understand_modelinfo(newer) == parse_modelinfo(document(files=[file]))
+
+
+def test_a_bad_field_of_what_a_registry_sends_is_bad_all_the_same() -> None:
+    with pytest.raises(BadRequest, match="files: "):
+        understand_modelinfo(document(files=["a"], colour="green"))
 
 
 def test_an_image_model_also_does_tensors() -> None:
