@@ -39,6 +39,7 @@ _PATTERN = re.compile(r"[A-Za-z0-9_.*?-]{1,200}", re.ASCII)
 _MOST_PATTERNS = 100
 _MOST = 2**53
 _LONGEST_GRACE_S = 30 * 86400.0
+_MOST_IN_GRACE = 3
 
 Letters = Callable[[str, int], str]
 
@@ -126,7 +127,10 @@ def issue(terms: Terms, *, actor: str, now_ms: int, draw: Letters = chosen) -> t
 
 
 def rotate(known: KnownKey, *, grace_s: float, now_ms: int, draw: Letters = chosen) -> tuple[KnownKey, str]:
-    """Return the key with a new token, and that token. The one it had is taken for *grace_s* yet; an older one is not.
+    """Return the key with a new token, and that token. The one it had is taken for *grace_s* yet.
+
+    So is an older one whose grace is not over, but not for longer than it was to be, and of all the newest three: where
+    the answer to a rotation was lost, the token that the client uses is an older one, and the key is rotated again.
 
     Raises WrongState where the key is revoked, and BadRequest for a grace that is no time.
     """
@@ -135,11 +139,11 @@ def rotate(known: KnownKey, *, grace_s: float, now_ms: int, draw: Letters = chos
     if not (math.isfinite(grace_s) and 0 <= grace_s <= _LONGEST_GRACE_S):
         raise BadRequest(f"grace_s: seconds from 0 to {_LONGEST_GRACE_S:g}")
     token = _token(known.key.id, draw)
-    hashes = [TokenHash(_sha256(token))]
-    if grace_s:
-        hashes.append(TokenHash(known.hashes[0].sha256, now_ms + round(grace_s * 1000)))
+    until_ms = now_ms + round(grace_s * 1000)
+    before = (TokenHash(it.sha256, min(it.until_ms or until_ms, until_ms)) for it in known.hashes)
+    in_grace = [it for it in before if it.until_ms > now_ms][:_MOST_IN_GRACE]
     key = msgspec.structs.replace(known.key, rotated_at_ms=now_ms)
-    return KnownKey(key, tuple(hashes), known.version + 1), token
+    return KnownKey(key, (TokenHash(_sha256(token)), *in_grace), known.version + 1), token
 
 
 def revoke(known: KnownKey, *, now_ms: int) -> KnownKey:

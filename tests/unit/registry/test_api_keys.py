@@ -62,12 +62,39 @@ def test_after_a_rotation_the_old_token_is_taken_for_the_grace_and_no_longer() -
     assert not opens(old, turned, now_ms=NOW_MS + 60_000)
 
 
-def test_a_second_rotation_ends_the_first_token_at_once() -> None:
+def test_a_rotation_that_is_repeated_leaves_the_first_token_its_grace_and_adds_nothing_to_it() -> None:
     known, first = issued()
     once, second = rotate(known, grace_s=60, now_ms=NOW_MS)
+    twice, third = rotate(once, grace_s=60, now_ms=NOW_MS + 10_000)
+    assert all(opens(token, twice, now_ms=NOW_MS + 59_999) for token in (first, second, third))
+    assert not opens(first, twice, now_ms=NOW_MS + 60_000)
+    assert opens(second, twice, now_ms=NOW_MS + 69_999)
+    assert not opens(second, twice, now_ms=NOW_MS + 70_000)
+
+
+def test_a_shorter_grace_holds_for_all_tokens_before() -> None:
+    known, first = issued()
+    once, second = rotate(known, grace_s=3600, now_ms=NOW_MS)
     twice, _ = rotate(once, grace_s=60, now_ms=NOW_MS)
-    assert not opens(first, twice, now_ms=NOW_MS)
-    assert opens(second, twice, now_ms=NOW_MS)
+    assert all(opens(token, twice, now_ms=NOW_MS + 59_999) for token in (first, second))
+    assert not any(opens(token, twice, now_ms=NOW_MS + 60_000) for token in (first, second))
+
+
+def test_a_rotation_without_grace_ends_every_token_before() -> None:
+    known, first = issued()
+    once, second = rotate(known, grace_s=60, now_ms=NOW_MS)
+    twice, third = rotate(once, grace_s=0, now_ms=NOW_MS)
+    assert [opens(token, twice, now_ms=NOW_MS) for token in (first, second, third)] == [False, False, True]
+
+
+def test_the_newest_three_tokens_before_have_a_grace_and_what_is_over_is_not_kept() -> None:
+    known, token = issued()
+    tokens = [token]
+    for _ in range(4):
+        known, token = rotate(known, grace_s=60, now_ms=NOW_MS)
+        tokens.append(token)
+    assert [opens(token, known, now_ms=NOW_MS) for token in tokens] == [False, True, True, True, True]
+    assert len(rotate(known, grace_s=60, now_ms=NOW_MS + 60_000)[0].hashes) == 2
 
 
 def test_without_grace_the_old_token_ends_at_once() -> None:
