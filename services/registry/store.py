@@ -26,8 +26,9 @@ from typing import Any, TypeVar
 import msgspec
 import pymongo
 from bson.errors import BSONError
-from pymongo import DeleteOne, IndexModel, MongoClient, ReplaceOne
+from pymongo import DeleteOne, IndexModel, MongoClient, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.errors import (
     ConfigurationError,
     DocumentTooLarge,
@@ -301,6 +302,13 @@ class Store:
             except DuplicateKeyError:
                 return False
         return True
+
+    def upsert_all(
+        self, collection: Collection[Document], changes: Mapping[str, Document], session: ClientSession
+    ) -> None:
+        """Change the documents with these ids, or make them: in one call for thousands of them, not in one for each."""
+        upserts = [UpdateOne({"_id": name}, change, upsert=True) for name, change in changes.items()]
+        collection.bulk_write(upserts, ordered=False, session=session)
 
     # -- changes ----------------------------------------------------------------------------------------------------
 

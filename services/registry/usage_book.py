@@ -37,7 +37,8 @@ class UsageBook:
         Raises Conflict where another did the same just now.
         """
         with self._store.asked("usage", timeout_s=_TIMEOUT_S):
-            batches = list(self._store.db.usage_batches.find(_wholly_before(before_ms)).limit(_BATCHES_AT_ONCE))
+            old = self._store.db.usage_batches.find(_wholly_before(before_ms), {"sums": 1})
+            batches = list(old.limit(_BATCHES_AT_ONCE))
             if batches:
                 with self._store.db.client.start_session() as session:
                     session.with_transaction(lambda session: self._replace(batches, session))
@@ -48,9 +49,8 @@ class UsageBook:
         gone = self._store.db.usage_batches.delete_many({"_id": {"$in": ids}}, session=session)
         if gone.deleted_count != len(ids):
             raise Conflict("usage: another rolls it up just now")
-        for name, (about, sums) in day_sums(batches).items():
-            change = {"$setOnInsert": about, "$inc": sums}
-            self._store.db.usage_days.update_one({"_id": name}, change, upsert=True, session=session)
+        added = {name: {"$setOnInsert": about, "$inc": sums} for name, (about, sums) in day_sums(batches).items()}
+        self._store.upsert_all(self._store.db.usage_days, added, session)
 
     def forget(self, before_ms: int) -> None:
         """Forget what was used on days that were over at *before_ms*."""

@@ -256,6 +256,22 @@ def test_what_is_rolled_up_is_summed_as_before_but_by_the_hour(registry: Registr
         assert {batch["_id"] for batch in client.servoir.usage_batches.find()} == {"straddling", "recent"}
 
 
+def test_the_usage_of_many_clients_is_rolled_up_in_few_calls_of_mongodb(
+    registry: RegistryClient, mongo_url: str
+) -> None:
+    registry.record_usage(batch_of("batch", [used(client_id=f"client-{number}") for number in range(500)]))
+    with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:
+
+        def updates() -> int:
+            return int(client.admin.command("serverStatus")["metrics"]["commands"]["update"]["total"])
+
+        before = updates()
+        registry.roll_up_usage(days_before_ms=START_MS + DAY_MS)
+
+        assert updates() - before < 10
+        assert client.servoir.usage_days.count_documents({}) == 500
+
+
 def test_usage_is_forgotten_after_a_time(registry: RegistryClient) -> None:
     for day in range(4):
         registry.record_usage(batch_of(f"day-{day}", [used(answered_at_ms=START_MS + day * DAY_MS)]))
