@@ -6,7 +6,7 @@ import threading
 from typing import NamedTuple
 
 from chassis import logs, metrics
-from chassis.errors import BadRequest, NotFound, Unavailable, WrongState
+from chassis.errors import BadRequest, NotFound, Unavailable
 from services.registry.feed import Feed
 from services.registry.keys import release_order
 from services.registry.modelinfo import STATUSES_BEFORE, TASKS, Modelinfo, resolve
@@ -76,9 +76,6 @@ class Models:
         if status not in STATUSES_BEFORE:
             raise BadRequest(f"status: {status[:64]!r} is none of {', '.join(STATUSES_BEFORE)}")
         model = self.find(key)
-        tasks = [task for task, default in self.feed.value.defaults.items() if default == model.key]
-        if status == "retired" and tasks:
-            raise WrongState(f"{model.key} is the default for {', '.join(tasks)}: name another default first")
         moved = self._store.set_status(model.key, status, actor=actor, detail=detail)
         log.info("model_status_set", model_key=model.key, status=status, actor=actor)
         self.reload_if_there()
@@ -92,8 +89,6 @@ class Models:
             model = self.find(key)
             if task not in model.tasks:
                 raise BadRequest(f"{model.key} cannot do {task}; it can do {', '.join(model.tasks)}")
-            if model.status == "retired":
-                raise WrongState(f"{model.key} is retired")
         self._store.set_default(task, key, actor=actor)
         log.info("default_set", task=task, model_key=key, actor=actor)
         self.reload_if_there()

@@ -182,7 +182,7 @@ class Store:
         return kept, False
 
     def set_status(self, key: str, status: str, *, actor: str, detail: str = "") -> Modelinfo:
-        """Move a model to *status* and return it, *detail* in its history; raises WrongState, NotFound."""
+        """Move a model to *status*, return it; raises NotFound, WrongState (a retirement of a default too)."""
         with self.asked("status"):
             kept = self._model(key)
             if kept.status == status:
@@ -196,16 +196,13 @@ class Store:
         return msgspec.structs.replace(kept, status=status)
 
     def set_default(self, task: str, key: str, *, actor: str) -> None:
-        """Let *key* answer *task*; an empty key clears it."""
-
+        """Let *key* answer *task*; an empty key clears it. Raises WrongState where the model is retired."""
         with self.asked("default"):
             before = (self.db.defaults.find_one({"_id": task}) or {}).get("key", "")
             if before == key:
                 return
-            if key:
-                entry = history_entry(key, "default", actor, before=before, after=task)
-            else:
-                entry = history_entry(before, "no default", actor, before=before, after=task)
+            action = "default" if key else "no default"
+            entry = history_entry(key or before, action, actor, before=before, after=task)
             self.with_history(lambda session: self._put_default(session, task, key), entry)
 
     def history(self, key: str, limit: int) -> list[Document]:
@@ -227,9 +224,17 @@ class Store:
         )
         if not moved.modified_count:
             raise WrongState(f"{kept.key} is not {kept.status} any more: it was changed just now")
+        answered = self.db.defaults.find({"key": kept.key}, session=session) if status == "retired" else ()
+        if tasks := sorted(it["_id"] for it in answered):
+            raise WrongState(f"{kept.key} is the default for {', '.join(tasks)}: name another default first")
 
     def _put_default(self, session: ClientSession, task: str, key: str) -> None:
         if key:
+            # Written and taken back: of this and a retirement at the same time, MongoDB lets only one go on.
+            model = self.db.models.find_one_and_update({"_id": key}, {"$set": {"held": True}}, session=session)
+            self.db.models.update_one({"_id": key}, {"$unset": {"held": ""}}, session=session)
+            if model and model["status"] == "retired":
+                raise WrongState(f"{key} is retired")
             self.db.defaults.replace_one({"_id": task}, {"key": key}, upsert=True, session=session)
         else:
             self.db.defaults.delete_one({"_id": task}, session=session)

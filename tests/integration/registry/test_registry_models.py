@@ -162,6 +162,24 @@ def test_a_default_may_not_retire_nor_a_retired_model_be_a_default(registry: Reg
         registry.set_default("bbox", key, actor="ann")
 
 
+def test_of_two_who_retire_a_model_and_make_it_a_default_at_once_one_is_refused(
+    start_registry: StartRegistry, registry: RegistryClient
+) -> None:
+    keys = [released(registry, str(number)) for number in range(20)]
+    other = RegistryClient(start_registry())
+    for key in keys:
+        registry.set_default("bbox", "", actor="ann")
+        with ThreadPoolExecutor(2) as pool:
+            changes = (
+                pool.submit(registry.set_default, "bbox", key, actor="ann"),
+                pool.submit(other.set_status, key, "retired", actor="bob"),
+            )
+            refused = [change.exception() for change in changes if change.exception()]
+
+        assert [type(error) for error in refused] == [WrongState]
+    other.close()
+
+
 def test_a_catalogue_follows_every_change(registry: RegistryClient, catalogue: ModelCatalogue) -> None:
     assert catalogue.models() == []
     key = released(registry, "1")
