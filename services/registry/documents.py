@@ -26,6 +26,12 @@ class StoredLease(NamedTuple):
     renewal: str
 
 
+class EndedLease(NamedTuple):
+    """A lease that is to be deleted, whatever is stored of it; one that expired only if this is its last *renewal*."""
+
+    renewal: str = ""
+
+
 class Change(NamedTuple):
     """What some process, also this one, changed: the collection, the document's id, and the lease where it is one."""
 

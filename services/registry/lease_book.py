@@ -6,12 +6,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from chassis import logs, metrics
 from chassis.errors import Unavailable
 from chassis.rpc.registry_pb2 import Lease
-from services.registry.documents import StoredLease
+from services.registry.documents import EndedLease, StoredLease
 from services.registry.feed import Feed
 from services.registry.leases import HeldLease, LeaseTable
 from services.registry.store import Store
@@ -19,20 +18,6 @@ from services.registry.store import Store
 log = logs.logger()
 LEASES = metrics.Gauge("servoir_registry_leases", "live leases")
 _RETRY_S = 1.0
-
-
-class Unwritten(NamedTuple):
-    """What MongoDB has not been told yet, by instance."""
-
-    kept: dict[str, StoredLease]
-    withdrawn: set[str]
-    expired: dict[str, str]
-
-    def forget(self, instance_id: str) -> None:
-        """Drop what was to be told of one lease, because something newer is."""
-        self.kept.pop(instance_id, None)
-        self.withdrawn.discard(instance_id)
-        self.expired.pop(instance_id, None)
 
 
 class LeaseBook:
@@ -46,7 +31,7 @@ class LeaseBook:
         self._store = store
         self.clock = clock
         self._table = LeaseTable()
-        self._unwritten = Unwritten({}, set(), {})
+        self._unwritten: dict[str, StoredLease | EndedLease] = {}  # by instance, what MongoDB has not been told yet
         self._stopped = False
         self._heard = clock()
         self._changed = threading.Condition()
@@ -81,8 +66,7 @@ class LeaseBook:
                     "lease_changed", instance_id=lease.instance_id, model_key=lease.model_key, address=lease.address
                 )
                 self._show()
-            self._unwritten.forget(lease.instance_id)
-            self._unwritten.kept[lease.instance_id] = StoredLease(lease, self._store.process_id, renewal)
+            self._unwritten[lease.instance_id] = StoredLease(lease, self._store.process_id, renewal)
             self._changed.notify_all()
 
     def withdraw(self, instance_id: str) -> None:
@@ -97,7 +81,8 @@ class LeaseBook:
         """Take over what a process stored, or that it deleted this lease; what we stored ourselves is known."""
         with self._changed:
             if stored is None:
-                changed = instance_id not in self._unwritten.kept and self._table.drop(instance_id)
+                announced = isinstance(self._unwritten.get(instance_id), StoredLease)
+                changed = not announced and self._table.drop(instance_id)
             else:
                 changed = self._take_stored(stored)
             if changed:
@@ -124,16 +109,13 @@ class LeaseBook:
                 self._changed.notify_all()
 
     def _drop(self, instance_id: str) -> bool:
-        self._unwritten.forget(instance_id)
-        self._unwritten.withdrawn.add(instance_id)
+        self._unwritten[instance_id] = EndedLease()
         return self._table.drop(instance_id)
 
     def _take_stored(self, stored: StoredLease) -> bool:
-        lease = stored.lease
-        told_newer = lease.instance_id in (*self._unwritten.kept, *self._unwritten.withdrawn, *self._unwritten.expired)
-        if stored.by == self._store.process_id or told_newer:
+        if stored.by == self._store.process_id or stored.lease.instance_id in self._unwritten:
             return False
-        return self._table.take(lease, self.clock(), ours=False, renewal=stored.renewal)
+        return self._table.take(stored.lease, self.clock(), ours=False, renewal=stored.renewal)
 
     def _show(self) -> None:
         live = self._table.live()
@@ -155,37 +137,26 @@ class LeaseBook:
     def _end(self, held: HeldLease) -> None:
         lease = held.lease
         log.warning("lease_expired", instance_id=lease.instance_id, model_key=lease.model_key, address=lease.address)
-        self._unwritten.forget(lease.instance_id)
-        self._unwritten.expired[lease.instance_id] = held.renewal
+        self._unwritten[lease.instance_id] = EndedLease(held.renewal)
 
     def _write_behind(self) -> None:
         failing = False
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or any(self._unwritten))
-                batch, self._unwritten = self._unwritten, Unwritten({}, set(), {})
+                self._changed.wait_for(lambda: self._stopped or bool(self._unwritten))
+                batch, self._unwritten = self._unwritten, {}
             try:
-                if any(batch):
-                    self._store.write_leases(list(batch.kept.values()), sorted(batch.withdrawn), batch.expired)
+                if batch:
+                    self._store.write_leases(batch)
                 failing = False
             except Unavailable as error:
                 if not failing:
                     log.warning("leases_not_stored", reason=error.detail)
                 failing = True
-                self._put_back(batch)
+                with self._changed:
+                    self._unwritten = batch | self._unwritten  # unless something newer is known of a lease by now
             with self._changed:
-                if self._stopped and (failing or not any(self._unwritten)):
+                if self._stopped and (failing or not self._unwritten):
                     return
                 if failing:
                     self._changed.wait_for(lambda: self._stopped, timeout=_RETRY_S)
-
-    def _put_back(self, batch: Unwritten) -> None:
-        """Take what could not be written back, unless something newer is known of a lease by now."""
-        with self._changed:
-            newer = self._unwritten
-            self._unwritten = batch
-            for instance_id in (*newer.kept, *newer.withdrawn, *newer.expired):
-                batch.forget(instance_id)
-            batch.kept.update(newer.kept)
-            batch.withdrawn.update(newer.withdrawn)
-            batch.expired.update(newer.expired)

@@ -46,6 +46,7 @@ from services.registry.api_keys import KnownKey
 from services.registry.documents import (
     Change,
     Document,
+    EndedLease,
     StoredLease,
     api_key_document,
     history_entry,
@@ -262,13 +263,10 @@ class Store:
         with self.asked("leases"):
             return self.db.leases.find_one({"_id": instance_id}, {"_id": 1}) is not None
 
-    def write_leases(self, kept: Sequence[StoredLease], withdrawn: Sequence[str], expired: Mapping[str, str]) -> None:
-        """Store leases, and delete others: *expired* ones (instance to renewal) unless renewed elsewhere since."""
-        writes: list[Any] = [ReplaceOne({"_id": it.lease.instance_id}, lease_document(it), upsert=True) for it in kept]
-        writes += [DeleteOne({"_id": instance_id}) for instance_id in withdrawn]
-        writes += [DeleteOne({"_id": instance_id, "renewal": renewal}) for instance_id, renewal in expired.items()]
+    def write_leases(self, changes: Mapping[str, StoredLease | EndedLease]) -> None:
+        """Store or delete the lease of each instance; one that expired stays where it was renewed elsewhere since."""
         with self.asked("leases"):
-            self.db.leases.bulk_write(writes)
+            self.db.leases.bulk_write([_lease_write(*change) for change in changes.items()], ordered=False)
 
     # -- API keys ---------------------------------------------------------------------------------------------------
 
@@ -308,12 +306,10 @@ class Store:
                 return False
         return True
 
-    def upsert_all(
-        self, collection: Collection[Document], changes: Mapping[str, Document], session: ClientSession
-    ) -> None:
+    def upsert_all(self, into: Collection[Document], changes: Mapping[str, Document], session: ClientSession) -> None:
         """Change the documents with these ids, or make them: in one call for thousands of them, not in one for each."""
         upserts = [UpdateOne({"_id": name}, change, upsert=True) for name, change in changes.items()]
-        collection.bulk_write(upserts, ordered=False, session=session)
+        into.bulk_write(upserts, ordered=False, session=session)
 
     # -- changes ----------------------------------------------------------------------------------------------------
 
@@ -346,3 +342,9 @@ class Store:
     def _is_replicated(self) -> bool:
         hello = self._client.admin.command("hello")
         return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
+def _lease_write(instance_id: str, change: StoredLease | EndedLease) -> ReplaceOne[Document] | DeleteOne:
+    if isinstance(change, StoredLease):
+        return ReplaceOne({"_id": instance_id}, lease_document(change), upsert=True)
+    return DeleteOne({"_id": instance_id, "renewal": change.renewal} if change.renewal else {"_id": instance_id})
