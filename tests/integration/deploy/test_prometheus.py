@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from tests.integration.deploy.queries import DASHBOARD, PROMETHEUS, records, rules, wanted_records
 from tests.parts import ROOT, absent
@@ -22,9 +23,22 @@ def promtool(*arguments: str) -> str:
     return answer.stdout
 
 
-@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-compose.yml"])
 def test_the_configuration_and_its_rules_are_right(name: str) -> None:
     assert "valid prometheus config" in promtool("check", "config", name)
+
+
+def test_the_example_beside_compose_joins_a_network_and_reads_a_file_that_are_there() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    compose = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text())
+    prometheus = example["services"]["prometheus"]
+
+    assert "inside" in prometheus["networks"]
+    assert set(prometheus["networks"]) <= {*compose["networks"], *example["networks"]}
+    assert f"name: {compose['name']}_inside" in page
+    assert prometheus["command"][0].partition("/etc/prometheus/")[2] in {it.name for it in PROMETHEUS.iterdir()}
+    assert f"../{PROMETHEUS.name}:/etc/prometheus:ro" in prometheus["volumes"]
 
 
 def test_alerts_and_records_do_what_they_say() -> None:
