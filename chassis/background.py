@@ -15,9 +15,9 @@ class Background:
     """Holds tasks until they are done, which asyncio itself does not; one that fails is logged at once."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
         """Let *work* go on by itself."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -32,7 +32,7 @@ class Background:
         for task in self._tasks:
             task.cancel()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("task_failed", exc_info=error)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import zip_longest
 from typing import Any
 
-from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from chassis.background import Background
@@ -20,9 +17,10 @@ from chassis.errors import BadRequest, Conflict, DeadlineExceeded, ServoirError,
 from chassis.shared_memory import Region, Spot
 from services.queue import admission, broker, keys
 from services.queue.answers import Answer, problem, result_of
-from services.queue.broker import Meta, Offered, Payload
+from services.queue.broker import Offered, Payload
 from services.queue.call import PredictCall
 from services.queue.connections import RETRY_AFTER_S, translated
+from services.queue.offers import items_of, print_of
 from services.queue.pipe import Pipe
 from services.queue.plan import NO_PLAN, Plan, read_plan
 from services.queue.quotas import Claim, read_standing, refusal
@@ -35,6 +33,7 @@ _LAST_ANSWERS_S = 0.5
 _PLANS_TO_TRY = 5
 _AWAY = "the queue is away"
 _LATE = Answer(status=504, body=problem("Deadline exceeded", "the deadline passed before an answer"))
+_LEFT = Answer(status=499, body=problem("Client closed request", "its client left before an answer"))
 
 
 class AsyncQueueClient:
@@ -85,22 +84,27 @@ class AsyncQueueClient:
         met), Unavailable (no model server, or Redis is away), DeadlineExceeded (it passed before, or on the way to
         Redis), or Conflict (the idempotency key came with another request before). Also raises Unavailable where Redis
         went away before any answer came: whether it runs is unknown then. So it is of an item that is answered 503.
+
+        Who is cancelled waits no more, and what has not begun by then never runs, unless it has an idempotency key.
         """
         if not payloads:
             return []
         self._check(call)
         deadline_s = time.monotonic() + call.timeout_s
         waiting = self._replies.expect(len(payloads))
-        spots = list[Spot | None]()
+        spots, ids = list[Spot | None](), list[str]()
         try:
             if self._region:
                 spots.extend(map(self._region.put, payloads))
-            items = _items(call, payloads, spots, to=self._replies.key, request=waiting.number)
+            items = items_of(call, payloads, spots, to=self._replies.key, request=waiting.number)
             waiting.wanted = lambda index: self._background.start(self._store(items[index]))
             ids = [item.decode() for item in (await self._enqueue(call, items, deadline_s))[1:]]
-            metas = [item.meta for item in items]
-            waiting.entries = [meta.payload if item else "" for meta, item in zip(metas, ids, strict=True)]
-            return await self._answers(waiting, metas, ids, deadline_s)
+            waiting.entries = [item.meta.payload if entry else "" for item, entry in zip(items, ids, strict=True)]
+            return await self._answers(waiting, items, ids, deadline_s)
+        except asyncio.CancelledError:
+            if ids and not call.idempotency_key:
+                self._background.start(self._end(waiting, items, ids, _LEFT))
+            raise
         finally:
             self._replies.forget(waiting)
             self._free(spots)
@@ -113,7 +117,7 @@ class AsyncQueueClient:
         """
         self._check(call)
         job = uuid.uuid4().hex
-        items = _items(call, payloads, [], to=keys.job_key(job), request=0)
+        items = items_of(call, payloads, [], to=keys.job_key(job), request=0)
         kept = {"job": job, "about": about.decode(), "keep_ms": round(keep_s * 1000)}
         reply = await self._enqueue(call, items, time.monotonic() + call.timeout_s, kept)
         return str(reply[1].decode()) if reply[0] == b"same job" else job
@@ -199,7 +203,7 @@ class AsyncQueueClient:
             "request": meta.request,
             "bytes": sum(item.meta.size for item in items),
             "idem": meta.idem,
-            "print": _print_of(items) if meta.idem else "",
+            "print": print_of(items) if meta.idem else "",
             "window_ms": round(self._window_s * 1000),
             **job,
         }
@@ -236,30 +240,33 @@ class AsyncQueueClient:
 
     # -- out ---------------------------------------------------------------------------------------
 
-    async def _answers(self, waiting: Waiting, metas: list[Meta], ids: list[str], deadline_s: float) -> list[Answer]:
+    async def _answers(self, waiting: Waiting, items: list[Offered], ids: list[str], deadline_s: float) -> list[Answer]:
         if await waiting.wait(deadline_s - time.monotonic()):
             return _complete(waiting, _LATE)
         if not self._replies.lost or time.monotonic() >= deadline_s:
-            await self._give_up(waiting, metas, ids)
+            if await self._end(waiting, items, ids, _LATE):
+                await waiting.wait(_LAST_ANSWERS_S)
             return _complete(waiting, _LATE)
         if not any(waiting.answers):
             raise Unavailable(_AWAY, retry_after_s=RETRY_AFTER_S)
         return _complete(waiting, LOST)
 
-    async def _give_up(self, waiting: Waiting, metas: list[Meta], ids: list[str]) -> None:
-        """Answer what is not answered 504 in Redis too, so that nobody else does; or learn what it was answered with.
+    async def _end(self, waiting: Waiting, items: list[Offered], ids: list[str], answer: Answer) -> bool:
+        """Give what has none an *answer* in Redis, so that nobody else does; return whether all are on our list then.
 
-        Either way, the answers are on our list then.
+        What was answered meanwhile keeps its own. Of an item that runs under an idempotency key others have the answer.
         """
-        left = [place for place, answer in enumerate(waiting.answers) if answer is None and ids[place]]
-        model = metas[0].model
-        results = [(result_of(ids[place], _LATE), broker.encode_meta(metas[place]), _LATE.body) for place in left]
+        left = [place for place, known in enumerate(waiting.answers) if known is None and ids[place]]
+        metas = [items[place].meta for place in left]
+        results = [
+            (result_of(ids[place], answer), broker.encode_meta(meta), answer.body)
+            for place, meta in zip(left, metas, strict=True)
+        ]
         try:
-            await self._run(broker.finish(model, results))
+            await self._run(broker.finish(items[0].meta.model, results))
         except ServoirError:
-            return
-        if len(left) == sum(answer is None for answer in waiting.answers):
-            await waiting.wait(_LAST_ANSWERS_S)
+            return False
+        return len(left) == sum(known is None for known in waiting.answers)
 
 
 def _taken(reply: list[Any], claim: Claim | None) -> list[Any]:
@@ -280,48 +287,6 @@ def _taken(reply: list[Any], claim: Claim | None) -> list[Any]:
 def _complete(waiting: Waiting, missing: Answer) -> list[Answer]:
     """Return all answers, *missing* for those that did not come."""
     return [answer or missing for answer in waiting.answers]
-
-
-def _items(
-    call: PredictCall, payloads: Sequence[Payload], spots: Sequence[Spot | None], *, to: str, request: int
-) -> list[Offered]:
-    about = Meta(
-        request_id=call.request_id,
-        client=call.client_id,
-        model=call.model_key,
-        task=call.task,
-        priority=call.priority,
-        to=to,
-        request=request,
-        index=0,
-        size=0,
-        idem=_idem(call.client_id, call.idempotency_key),
-    )
-    items = []
-    for place, (payload, spot) in enumerate(zip_longest(payloads, spots)):
-        key = keys.payload_key(call.model_key, to, request, place)
-        meta = replace(about, index=place, size=len(payload), payload=key)
-        items.append(Offered(meta, payload, spot))
-    return items
-
-
-def _idem(client_id: str, idempotency_key: str) -> str:
-    return keys.idempotency_key(_digest(client_id, idempotency_key)) if idempotency_key else ""
-
-
-def _digest(*parts: str | Payload) -> str:
-    """Return a hash of parts that no other parts have."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def _print_of(items: list[Offered]) -> str:
-    meta = items[0].meta
-    return _digest(meta.model, meta.task, *(item.payload for item in items))
 
 
 _REFUSALS = {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import redis
 
 from chassis.errors import Conflict, DeadlineExceeded, Unavailable
-from services.queue.client import QueueClient, QueueOperator
+from services.queue.client import Answer, PredictCall, QueueClient, QueueOperator
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, answers, ask, at_once, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher
@@ -73,6 +75,38 @@ def test_a_model_server_is_told_deadlines_by_its_own_clock_from_the_first_batch_
         ask(client, b"%d" % number, timeout_s=20.0)
         due_s = served.servicer.deadlines_s[number]
         assert began_s + 15.0 < due_s <= time.perf_counter() + 20.0
+
+
+def _begun(queue: QueueClient, payload: bytes, **how: str) -> Future[list[Answer]]:
+    """Return a prediction that can be cancelled."""
+    call = PredictCall(model_key=MODEL, task="bbox", timeout_s=20.0, **how)  # type: ignore[arg-type]
+    assert queue._loop
+    return asyncio.run_coroutine_threadsafe(queue.asynchronous.predict([payload], call), queue._loop)
+
+
+def test_what_nobody_waits_for_any_more_never_runs(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("one by one", server.address, batch_size=1))
+    start_dispatcher()
+    planned(redis_url)
+    before = at_once(client, [b"hold 1", b"hold 2"], request_id="stays")
+    wait_until(lambda: at_work(redis_url) == 2, what="one that runs, one that waits at the server")
+
+    left = _begun(client, b"hold 3", request_id="leaves")
+    with_key = _begun(client, b"hold 4", request_id="stays", idempotency_key="k")
+    wait_until(lambda: depth(redis_url) == 4, what="all of them")
+    left.cancel()
+    with_key.cancel()
+    wait_until(lambda: depth(redis_url) == 3, what="its end")
+    server.servicer.gate.set()
+
+    assert [one.result()[0].status for one in before] == [200, 200]
+    wait_until(lambda: len(registry.counted()) == 4, what="usage of all")
+    assert server.servicer.batches == [["stays"]] * 3
+    assert sorted(one.status for one in registry.counted()) == [200, 200, 200, 499]
+    server.stop()
 
 
 def test_late_requests_of_gateways_that_are_gone_are_swept_and_never_run(
