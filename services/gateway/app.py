@@ -6,7 +6,6 @@ from flask import Flask, Response, g, request
 
 from services.gateway import (
     admin,
-    api_keys,
     health,
     inference,
     jobs,
@@ -21,16 +20,16 @@ from services.gateway import (
     usage,
     vision,
 )
-from services.gateway.exchange import begun
+from services.gateway.exchange import EXCHANGE
 from services.gateway.parts import EXTENSION, Parts
 
-_JSON_BODY_BYTES = 2**20
+JSON_BODY_BYTES = 2**20
 
 
 def create_app(parts: Parts) -> Flask:
     """Return the Flask application over *parts*; predictions, which are coroutines, it only describes (front.py)."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _JSON_BODY_BYTES  # JSON and forms; images have a bound of their own
+    app.config["MAX_CONTENT_LENGTH"] = JSON_BODY_BYTES  # images have a bound of their own
     app.url_map.strict_slashes = app.url_map.merge_slashes = False  # no redirects
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[EXTENSION] = parts
@@ -50,7 +49,7 @@ def create_app(parts: Parts) -> Flask:
     for blueprint in (*resources, inference.blueprint, health.blueprint, openapi.blueprint, page.blueprint):
         app.register_blueprint(blueprint)
     problems.register(app)
-    app.before_request(_Begin(parts))
+    app.before_request(_begin)
     app.after_request(_finish)
     return app
 
@@ -66,15 +65,9 @@ def close(app: Flask) -> None:
     parts.jobs.close()
 
 
-class _Begin:
-    """What every request gets before its view: an id, and who sends it; raises Unauthorized."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    def __call__(self) -> None:
-        g.exchange = begun(request.environ, request.endpoint, self._parts)
-        g.exchange.caller = api_keys.identify(request.environ, request.endpoint, self._parts)
+def _begin() -> None:
+    """Take a request's exchange over from front.py."""
+    g.exchange = request.environ["asgi.scope"][EXCHANGE]
 
 
 def _finish(response: Response) -> Response:

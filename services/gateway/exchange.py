@@ -23,6 +23,9 @@ log = logs.logger()
 _WAY_BACK_S, _WAY_BACK_SHARE = 0.03, 0.05
 _QUIET = frozenset({"health.live", "health.ready", "health.metrics", "page.file", "page.page", "page.docs"})
 
+EXCHANGE = "servoir.exchange"
+"""Where Flask's views find the exchange in their request's scope (ASGI)."""
+
 EVERYONE = ApiKey(client_id="", id="", created_at_ms=0, created_by="")
 """Who asks where no key is needed: no limits, no rights of an operator."""
 

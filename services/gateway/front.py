@@ -2,7 +2,8 @@
 
 A prediction waits, for its body and for its model; in a loop that costs no thread and no switch between threads. Its
 views are coroutines over an ``Exchange``. They are routed, described and told errors as all others, but Flask never
-calls them. The others are ordinary Flask views, each in a thread.
+calls them. The others are ordinary Flask views, each in a thread, and find their request's exchange begun: who asks
+is known, and the body is here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
-from http import HTTPStatus
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
@@ -19,9 +19,10 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from services.gateway import api_keys
-from services.gateway.app import close
-from services.gateway.bodies import Receive, read_body
-from services.gateway.exchange import Exchange, begun
+from services.gateway.app import JSON_BODY_BYTES, close
+from services.gateway.bodies import Receive, Room, read_body
+from services.gateway.exchange import EXCHANGE, Exchange, begun
+from services.gateway.operations import BYTES, IMAGES
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.problems import error_reply
 from services.gateway.reply import Reply
@@ -30,15 +31,21 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 View = Callable[..., Awaitable[Reply]]
 _ROUTES = 4096
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Route(NamedTuple):
-    """A view that is a coroutine, with the arguments that are in the address; *error* is how it tells errors."""
+    """A view, with the arguments that are in the address; *error* is how it tells errors.
+
+    One that is *awaited* is a coroutine. A body may have *most_bytes*; where that is 0, none is read.
+    """
 
     endpoint: str
     view: View
     arguments: Mapping[str, Any]
     error: Any
+    awaited: bool
+    most_bytes: int
 
 
 class Front:
@@ -50,46 +57,62 @@ class Front:
         self._flask = WSGIMiddleware(app, workers=self._gateway.settings.gateway_threads)  # type: ignore[arg-type]
         self._addresses = app.url_map.bind("")
         self._route = lru_cache(maxsize=_ROUTES)(self._find_route)
+        self._room = Room(self._gateway.settings.gateway_max_bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        environ = environ_of(scope)
-        route = self._route(scope["path"]) if scope["method"] == "POST" else None
-        exchange = begun(environ, route.endpoint if route else None, self._gateway, unread_s=scope.get("unread_s", 0.0))
+            return
+        route = self._route(scope["method"], scope["path"])
+        endpoint = route.endpoint if route else None
+        exchange = begun(environ_of(scope), endpoint, self._gateway, unread_s=scope.get("unread_s", 0.0))
         try:
-            settings = self._gateway.settings
-            if route:
-                exchange.caller = api_keys.identify(environ, route.endpoint, self._gateway)
-            exchange.body = await read_body(
-                receive,
-                environ,
-                max_bytes=settings.max_upload_bytes,
-                timeout_s=settings.upload_timeout_s,
-                whole=scope.get("whole", False),
-            )
-            if not route:
-                await self._flask(scope, _whole(exchange.body), send)  # type: ignore[arg-type]
+            await self._answer(exchange, route, scope, receive, send)
+        finally:
+            self._room.leave(len(exchange.body))
+
+    async def _answer(
+        self, exchange: Exchange, route: Route | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            exchange.caller = api_keys.identify(exchange.environ, exchange.endpoint, self._gateway)
+            if route and route.most_bytes:
+                exchange.body = await read_body(
+                    receive,
+                    exchange.environ,
+                    room=self._room,
+                    max_bytes=route.most_bytes,
+                    timeout_s=self._gateway.settings.upload_timeout_s,
+                    whole=scope.get("whole", False),
+                )
+            if not route or not route.awaited:
+                await self._flask(_arrived(scope, exchange), _whole(exchange.body), send)  # type: ignore[arg-type]
                 return
             reply = await route.view(exchange, **route.arguments)
         except Exception as error:
             reply = error_reply(error, exchange.request_id, as_type=route.error if route else None)
         await _send(reply, exchange, send)
 
-    def _find_route(self, path: str) -> Route | None:
+    def _find_route(self, method: str, path: str) -> Route | None:
+        """Return what answers at an address, None where Flask is to say that nothing does."""
         try:
-            endpoint, arguments = self._addresses.match(path, method="POST")
+            endpoint, arguments = self._addresses.match(path, method=method)
         except HTTPException:
             return None
-        view = self._app.view_functions[endpoint]
-        if not iscoroutinefunction(view):
-            return None
-        return Route(endpoint, view, arguments, view.operation.error)  # type: ignore[attr-defined]
+        view: Any = self._app.view_functions[endpoint]
+        operation = getattr(view, "operation", None)
+        takes, error = (operation.takes, operation.error) if operation else (None, None)
+        awaited = iscoroutinefunction(view) and method != "OPTIONS"
+        most_bytes = self._gateway.settings.max_upload_bytes if awaited else self._most_bytes(takes)
+        return Route(endpoint, view, arguments, error, awaited, most_bytes)
+
+    def _most_bytes(self, takes: Any) -> int:
+        """Return how large a body of what an address *takes* may be."""
+        if takes is None:
+            return 0
+        kinds = takes if isinstance(takes, tuple) else (takes,)
+        return self._gateway.settings.max_upload_bytes if {IMAGES, BYTES}.intersection(kinds) else JSON_BODY_BYTES
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start the parts, and close them at the end."""
@@ -126,9 +149,19 @@ def _variable(header: bytes) -> str:
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
+def _arrived(scope: Scope, exchange: Exchange) -> Scope:
+    """Return *scope* for Flask, whose views find *exchange* in it, with the length of the body that has arrived.
+
+    Of one that came in chunks Werkzeug would see nothing: it reads no body that has no length.
+    """
+    headers = [field for field in scope["headers"] if field[0] not in _FRAMING]
+    headers.append((b"content-length", b"%d" % len(exchange.body)))
+    return {**scope, "headers": headers, EXCHANGE: exchange}
+
+
 def _whole(body: bytes | bytearray) -> Receive:
     """Return a body that has arrived as ASGI gives it."""
-    messages = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Any:
         return next(messages, {"type": "http.disconnect"})
@@ -145,7 +178,7 @@ async def _send(reply: Reply, exchange: Exchange, send: Send) -> None:
     }
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     try:
-        await send({"type": "http.response.start", "status": HTTPStatus(reply.status), "headers": encoded})
+        await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
         await send({"type": "http.response.body", "body": reply.body})
     finally:
         exchange.tell(reply.status)

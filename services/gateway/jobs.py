@@ -48,7 +48,6 @@ def create() -> Response:
     """
     if request.mimetype == "application/json":
         return background.submitted()
-    g.exchange.body = request.environ["wsgi.input"].read()
     return submitted(g.exchange).response()
 
 

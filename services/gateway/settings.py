@@ -31,6 +31,9 @@ class Settings:
     start_timeout_s: float = setting(10.0, help="how long Redis and the registry may take to appear at start")
     graceful_timeout_s: float = setting(30.0, help="how long requests at hand may take after SIGTERM")
     max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request")
+    gateway_max_bodies_bytes: Bytes = setting(
+        Bytes(512 * 2**20), help="the most that bodies of requests may hold of one process's memory together"
+    )
     max_images: int = setting(32, help="images in one request")
     max_parts: int = setting(64, help="parts in one multipart body")
     max_pixels: int = setting(50_000_000, help="width x height of one image")
@@ -87,6 +90,8 @@ class Settings:
             )
         if self.gateway_workers < 0 or self.gateway_threads < 1:
             yield "SERVOIR_GATEWAY_WORKERS: at least 0; SERVOIR_GATEWAY_THREADS: at least 1"
+        if self.gateway_max_bodies_bytes < self.max_upload_bytes:
+            yield "SERVOIR_GATEWAY_MAX_BODIES_BYTES: at least SERVOIR_MAX_UPLOAD_BYTES"
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
             yield "SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S"
         if not 0 < self.job_timeout_s <= self.max_job_timeout_s or self.job_keep_s < 1:

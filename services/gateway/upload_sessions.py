@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from chassis.errors import BadRequest
 from services.gateway.api_keys import caller
@@ -91,8 +91,7 @@ def add(id: str, name: str) -> Response:
     if not (text.isascii() and text.isdigit()):
         raise BadRequest("offset: a number of bytes")
     upload = _found(id)
-    body = request.environ["wsgi.input"].read()
-    return json_response(UploadFile(name, parts().uploads.add(upload, name, int(text[:18]), body)))
+    return json_response(UploadFile(name, parts().uploads.add(upload, name, int(text[:18]), g.exchange.body)))
 
 
 @v3.delete("/<id>")

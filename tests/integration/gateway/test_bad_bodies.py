@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -108,6 +109,16 @@ def test_a_chunked_body_within_the_limit_is_answered(gateway: Gateway) -> None:
     assert told(gateway.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunked))[0] == 200
 
 
+def test_a_chunked_change_is_read(gateway: Gateway) -> None:
+    head = b"POST /api/vision/v3/models/acme-coco_things-1/release HTTP/1.1\r\nHost: x\r\n"
+    head += b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    taken = told(gateway.send(head + b"2\r\n{}\r\n0\r\n\r\n"))
+    refused = told(gateway.send(head + b'd\r\n{"demand": 1}\r\n0\r\n\r\n'))
+
+    assert (taken[0], refused[0]) == (200, 400)
+
+
 def test_a_body_that_never_arrives_whole_times_out(gateway: Gateway) -> None:
     status, problem = gateway.post(GOOD[:-10], length=len(GOOD))
 
@@ -202,3 +213,20 @@ def test_bad_bodies_cost_little_memory(gateway: Gateway) -> None:
 def test_the_process_still_serves_after_all_of_this(gateway: Gateway) -> None:
     wait_until(lambda: gateway.post(GOOD)[0] == 200)
     assert "traceback" not in gateway.server.log.read_text().lower()
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"POST " + PATH, b"POST /api/vision/v3/jobs", b"PUT /api/vision/v3/uploads/a/files/b"]
+)
+def test_bodies_of_those_without_a_key_cost_none(gateway: Gateway, request_line: bytes) -> None:
+    head = request_line + b" HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: %d\r\n\r\n"
+    before = gateway.resident_bytes()
+    with ExitStack() as held:
+        for _ in range(10):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", gateway.port), timeout=20))
+            connection.sendall(head % (15 * 2**20))
+            assert told(_answer(connection))[0] == 401
+            with suppress(OSError):  # it hangs up in the middle of it
+                connection.sendall(bytes(15 * 2**20 - 1))
+
+        assert gateway.resident_bytes() - before < 50 * 2**20
