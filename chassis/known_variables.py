@@ -20,6 +20,7 @@ KNOWN: dict[str, str] = {
     "SERVOIR_DRAIN_TIMEOUT_S": "number",
     "SERVOIR_GATEWAY_ADDRESS": "text",
     "SERVOIR_GATEWAY_MAX_BODIES_BYTES": "size",
+    "SERVOIR_GATEWAY_MAX_WAITING": "whole number",
     "SERVOIR_GATEWAY_METRICS_FOLDER": "text",
     "SERVOIR_GATEWAY_PORT": "whole number",
     "SERVOIR_GATEWAY_THREADS": "whole number",

@@ -34,6 +34,9 @@ class Settings:
     gateway_max_bodies_bytes: Bytes = setting(
         Bytes(512 * 2**20), help="the most that bodies of requests may hold of one process's memory together"
     )
+    gateway_max_waiting: int = setting(
+        1000, help="requests that may wait in one process for their answers from the queue"
+    )
     max_images: int = setting(32, help="images in one request")
     max_parts: int = setting(64, help="parts in one multipart body")
     max_pixels: int = setting(50_000_000, help="width x height of one image")
@@ -92,6 +95,8 @@ class Settings:
             yield "SERVOIR_GATEWAY_WORKERS: at least 0; SERVOIR_GATEWAY_THREADS: at least 1"
         if self.gateway_max_bodies_bytes < self.max_upload_bytes:
             yield "SERVOIR_GATEWAY_MAX_BODIES_BYTES: at least SERVOIR_MAX_UPLOAD_BYTES"
+        if self.gateway_max_waiting < 1:
+            yield "SERVOIR_GATEWAY_MAX_WAITING: at least 1"
         if not 0 < self.predict_timeout_s <= self.max_predict_timeout_s:
             yield "SERVOIR_PREDICT_TIMEOUT_S: above 0 and at most SERVOIR_MAX_PREDICT_TIMEOUT_S"
         if not 0 < self.job_timeout_s <= self.max_job_timeout_s or self.job_keep_s < 1:

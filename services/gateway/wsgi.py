@@ -56,7 +56,7 @@ def build() -> Front:
     logs.configure("gateway", settings.log_level)
     parts = Parts(
         settings=settings,
-        queue=QueueClient(settings.redis_url, region=_region(settings)),
+        queue=QueueClient(settings.redis_url, region=_region(settings), max_waiting=settings.gateway_max_waiting),
         operator=QueueOperator(settings.redis_url),
         models=ModelCatalogue(settings.registry_address),
         keys=KeyRing(settings.registry_address),

@@ -188,6 +188,28 @@ def test_sigterm_lets_requests_at_hand_finish(world: World) -> None:
     wait_until(lambda: serving(world))
 
 
+def test_a_gateway_holds_as_many_waiting_requests_as_it_is_told(world: World) -> None:
+    gateway, server = world.parts["gateway-0"], world.parts["model-server-0"]
+    usual = gateway.env or {}
+
+    def restart(**env: str) -> None:
+        gateway.terminate()
+        gateway.env = {**usual, **env}
+        gateway.start()
+        wait_until(lambda: serving(world))
+
+    restart(SERVOIR_GATEWAY_MAX_WAITING="1")
+    server.pause()
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda number: predict(world, name=f"{number}.gif", timeout_s=3), range(3)))
+    server.resume()
+    restart()
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert [answer.json()["detail"] for answer in refused] == ["too many requests wait at this gateway"] * 2
+    assert all("retry-after" in answer.headers for answer in refused)
+
+
 def test_the_log_is_json_line_by_line(world: World) -> None:
     lines = world.parts["gateway-0"].log.read_text().splitlines()
 
