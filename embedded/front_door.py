@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ FIRST_WITH_HTTP2_DIRECTIVE = (1, 25, 1)
 FIRST_WITH_KEEPALIVE_MIN_TIMEOUT = (1, 27, 4)
 _BEHIND_A_NAME = 5
 """As many gateways are taken to stand behind a name that is looked up."""
+_ANSWER_LATER_S, _SHUTDOWN_LATER_S = 10, 30
+"""How much longer than the longest answer a gateway may be silent, and a worker that a reload replaces may live."""
 _BLANK = re.compile(r"@\{(\w+)\}")
 
 
@@ -34,13 +37,15 @@ class FrontDoor:
 
     With *tls*, HTTP only sends on to HTTPS. *grpc_models* are the addresses of each model's servers by its key; they
     are served at *grpc_address*. With *resolver* (the address of a DNS server) names are looked up again and again, so
-    that replicas may come and go. Addresses in the networks *unlimited* are held to no rate.
+    that replicas may come and go. Addresses in the networks *unlimited* are held to no rate. *longest_answer_s* is the
+    longest deadline that a request may have (``SERVOIR_MAX_PREDICT_TIMEOUT_S``).
     """
 
     folder: Path
     http_address: str = "127.0.0.1:8080"
     gateways: tuple[str, ...] = ("127.0.0.1:8090",)
     max_upload_bytes: int = 20 * 2**20
+    longest_answer_s: float = 120.0
     tls: Tls | None = None
     grpc_address: str = ""
     grpc_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -70,9 +75,12 @@ class FrontDoor:
             "tries": self._tries(),
             "max_upload_bytes": self.max_upload_bytes,
             "kept": "keepalive_min_timeout 2s;" if self.nginx_version >= FIRST_WITH_KEEPALIVE_MIN_TIMEOUT else "",
+            "answer_timeout": self._answer_timeout(),
+            "shutdown_timeout": f"{math.ceil(self.longest_answer_s) + _SHUTDOWN_LATER_S}s",
+            "headers": self._headers(),
+            "refusals": self._refusals(),
             "redirect": self._redirect(),
             "listen": self._tls(self.tls) if self.tls else f"        listen {self.http_address};",
-            "hsts": ' add_header Strict-Transport-Security "max-age=63072000" always;' if self.tls else "",
             "grpc": self._grpc(),
         }
 
@@ -89,6 +97,23 @@ class FrontDoor:
         most = _BEHIND_A_NAME if self.resolver else len(self.gateways)
         return max(3, 2 * most - 1)
 
+    def _answer_timeout(self) -> str:
+        return f"{math.ceil(self.longest_answer_s) + _ANSWER_LATER_S}s"
+
+    def _headers(self) -> str:
+        """Return what nginx's own answers have in their heads."""
+        headers = {
+            "X-Request-Id": "$request_name",
+            "Access-Control-Allow-Origin": "$any_origin",
+            "Access-Control-Expose-Headers": "$any_headers",
+        }
+        if self.tls:
+            headers["Strict-Transport-Security"] = '"max-age=63072000"'
+        return "\n            ".join(f"add_header {name} {value} always;" for name, value in headers.items())
+
+    def _refusals(self) -> str:
+        return _fill("refusals.template", {"headers": self._headers()}).rstrip("\n")
+
     def _resolver(self) -> str:
         return f"resolver {self.resolver} valid=2s ipv6=off;" if self.resolver else ""
 
@@ -97,6 +122,7 @@ class FrontDoor:
             return ""
         port = self.tls.public_port
         values = {"http_address": self.http_address, "https_suffix": "" if port == 443 else f":{port}"}
+        values["refusals"] = self._refusals()
         return _fill("redirect.template", values)
 
     def _tls(self, tls: Tls, address: str = "") -> str:
@@ -120,6 +146,7 @@ class FrontDoor:
             "grpc_upstreams": "\n    ".join(self._group(*model) for model in self.grpc_models.items()),
             "grpc_listen": self._tls(self.tls, self.grpc_address) if self.tls else self._plain_grpc(),
             "max_upload_bytes": self.max_upload_bytes,
+            "answer_timeout": self._answer_timeout(),
         }
         return _fill("grpc.template", values)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -28,6 +30,16 @@ def tls(folder: Path) -> Tls:
     port = free_port()
     chain, key = certificate(folder)
     return Tls(f"127.0.0.1:{port}", chain, key, public_port=port)
+
+
+def raw(address: str, request: bytes) -> http.client.HTTPResponse:
+    """Return what comes back for these very bytes."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer
 
 
 class Door:

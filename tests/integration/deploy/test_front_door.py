@@ -13,8 +13,9 @@ import pytest
 
 from embedded import nginx
 from embedded.front_door import CONTAINERS, CONTAINERS_TLS, FrontDoor, containers
+from services.gateway.settings import Settings
 from tests.integration.deploy.backends import Backend
-from tests.integration.deploy.doors import Door, certificate
+from tests.integration.deploy.doors import Door, certificate, raw
 from tests.parts import free_port, wait_until
 
 KEY = {"Idempotency-Key": "k-1"}
@@ -233,6 +234,62 @@ def test_the_figures_are_not_for_clients(door: Door, backends: tuple[Backend, Ba
         assert raw.getresponse().status == 404, path
 
     assert not any("metrics" in got.path for backend in backends for got in backend.got)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"hello\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"GET /refused HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"PUT /a.jpg HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+    ],
+)
+def test_what_nginx_itself_refuses_is_a_problem_too(door: Door, request_: bytes, status: int) -> None:
+    answer = raw(door.address, request_)
+    told = json.loads(answer.read())
+
+    assert answer.status == told["status"] == status
+    assert answer.getheader("content-type") == "application/problem+json"
+    assert answer.getheader("x-request-id") == told["request_id"] != ""
+    assert told["title"] and told["detail"] == told["error"] != ""
+
+
+def test_pages_of_other_origins_may_read_why_nginx_refused_them(door: Door) -> None:
+    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n"
+
+    of_a_page = raw(door.address, head + b"Origin: https://page.example\r\n\r\n")
+    of_no_page = raw(door.address, head + b"\r\n")
+
+    assert (of_a_page.status, of_a_page.getheader("access-control-allow-origin")) == (413, "*")
+    assert "X-Request-Id" in of_a_page.getheader("access-control-expose-headers", "")
+    assert of_no_page.getheader("access-control-allow-origin") is None
+
+
+def test_a_refusals_line_in_the_log_says_what_was_asked_for(door: Door) -> None:
+    httpx.get(f"{door.url}/metrics/of?token=secret", headers={"X-Request-Id": "refused-1"})
+
+    def lines() -> list[str]:
+        return [line for line in door.log.read_text().splitlines() if "refused-1" in line]
+
+    wait_until(lines, what="the line is there")
+    told = json.loads(lines()[0])
+    assert (told["path"], told["status"]) == ("/metrics/of", 404)
+
+
+def test_an_answer_is_waited_for_longer_than_a_gateway_may_take(tmp_path: Path) -> None:
+    usual, patient = FrontDoor(tmp_path).text(), FrontDoor(tmp_path, longest_answer_s=600.5).text()
+
+    assert f"proxy_read_timeout {Settings().max_predict_timeout_s + 10:.0f}s;" in usual
+    assert "proxy_read_timeout 611s;" in patient and "worker_shutdown_timeout 631s;" in patient
 
 
 def test_the_containers_configurations_are_what_the_template_says() -> None:

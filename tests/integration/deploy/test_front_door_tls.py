@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.integration.deploy.backends import Backend
-from tests.integration.deploy.doors import Door, tls
+from tests.integration.deploy.doors import Door, raw, tls
 
 
 @pytest.fixture
@@ -61,6 +61,21 @@ def test_plain_http_is_sent_on_and_never_answered(door: Door, backend: Backend) 
     assert answer.status_code == 308
     assert answer.headers["location"] == f"{secure(door)}/api/x?q=acme-coco-1"
     assert backend.got == []
+
+
+def test_what_is_no_good_http_is_told_as_a_problem_at_both_ports(door: Door, backend: Backend) -> None:
+    assert door.door.tls
+    plain = raw(door.address, b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n")
+    without_tls = raw(door.door.tls.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    for answer in (plain, without_tls):
+        assert (answer.status, answer.getheader("content-type")) == (400, "application/problem+json")
+
+
+def test_a_large_body_is_sent_on_too(door: Door, backend: Backend) -> None:
+    answer = raw(door.address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+
+    assert answer.status == 308
 
 
 def test_http_2_is_offered(door: Door) -> None:
