@@ -70,6 +70,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._quiet_since_s = self.loop.time()
         self._room: asyncio.Future[None] | None = None
+        self._written_bytes = self._sent_bytes = 0
+        self._sent_s = 0.0
         self._ends = self._held = self._in_head = False
         self._last_words = b""
         self._begin_head()
@@ -230,6 +232,7 @@ class Connection(asyncio.Protocol):
         """Write *data* behind what is written; nothing to a client that has gone."""
         if data and not self._transport.is_closing():
             self._transport.write(data)
+            self._written_bytes += len(data)
 
     async def drained(self) -> None:
         """Wait until what is written has mostly left."""
@@ -251,6 +254,17 @@ class Connection(asyncio.Protocol):
         """Close the connection where no request has been on it since then (the loop's time)."""
         if not self._requests and self._quiet_since_s <= since_s:
             self._transport.close()
+
+    def end_if_stalled(self, now_s: float, since_s: float) -> None:
+        """Cut the connection off where its client has taken nothing of what is written since then (the loop's time).
+
+        Whoever writes an answer to it waits, which is a thread for most; to be called again and again.
+        """
+        sent_bytes = self._written_bytes - self._transport.get_write_buffer_size()
+        if sent_bytes == self._written_bytes or sent_bytes != self._sent_bytes:
+            self._sent_bytes, self._sent_s = sent_bytes, now_s
+        elif self._sent_s <= since_s:
+            self._transport.abort()
 
     def _answer_next(self) -> None:
         self._task = self.loop.create_task(self._answer(self._requests[0]))

@@ -14,6 +14,7 @@ from gunicorn.workers import gasgi
 from services.gateway.http_connection import Connection
 
 _LINGER_S = 1.0
+_STALLED_S = 30.0
 _LOOK_S = 0.05
 
 gasgi.ASGIProtocol = Connection  # the worker has no other place to name it
@@ -38,9 +39,15 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.nr_conns = len(self.connections)
 
     def notify(self) -> None:
-        """Tell the arbiter that this process lives, every second; end connections that nobody has used for long."""
+        """Tell the arbiter that this process lives, every second; end connections that nobody has used for long.
+
+        So are those whose clients take nothing of their answers.
+        """
         super().notify()
         self._end_quiet(self.cfg.keepalive)
+        now_s = self.loop.time()
+        for connection in list(self.connections):
+            connection.end_if_stalled(now_s, now_s - _STALLED_S)
 
     def _end_quiet(self, for_s: float) -> None:
         since_s = self.loop.time() - for_s

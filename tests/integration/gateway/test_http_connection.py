@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 import threading
@@ -48,6 +49,16 @@ class Home:
                 connection.end_if_quiet(self.loop.time())
 
         asyncio.run_coroutine_threadsafe(end(), self.loop).result(10)
+
+    def look(self, now_s: float) -> bool:
+        """Look for clients that have taken nothing for 30 s; say whether any is left."""
+
+        async def look() -> bool:
+            for connection in list(self.connections):
+                connection.end_if_stalled(now_s, now_s - 30)
+            return bool(self.connections)
+
+        return asyncio.run_coroutine_threadsafe(look(), self.loop).result(10)
 
     def busy(self, seconds: float) -> None:
         self.loop.call_soon_threadsafe(time.sleep, seconds)
@@ -380,6 +391,37 @@ def test_an_answer_of_unknown_length_comes_in_chunks_and_waits_for_its_reader(ho
     assert home.streamed < 60
     assert answer(line)[2] == bytes(64 * 2**18)
     assert answer(line)[2] == b"next"
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(home: Home, line: socket.socket) -> None:
+    line.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: home.streamed, what="the answer begins")
+    looks = itertools.count(0, 31)
+
+    wait_until(lambda: not home.look(next(looks)), what="it is cut off")
+
+    wait_until(lambda: home.streamed == 64, what="the application has got rid of its answer")
+    assert sum(map(len, iter(lambda: line.recv(2**20), b""))) < 64 * 2**18
+
+
+def test_one_that_takes_little_at_a_time_is_not(home: Home, line: socket.socket) -> None:
+    line.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    now_s = taken = 0
+    while home.streamed < 64:
+        before, now_s = home.streamed, now_s + 31
+        while home.streamed == before:
+            taken += len(line.recv(2**16))
+        assert home.look(now_s)
+
+    while taken < 64 * 2**18:
+        taken += len(line.recv(2**20))
+
+
+def test_a_kept_connection_on_which_all_is_taken_is_not(home: Home, line: socket.socket) -> None:
+    line.sendall(post(b"one"))
+    assert answer(line)[2] == b"one"
+
+    assert home.look(0) and home.look(31) and home.look(62)
 
 
 def test_an_answer_of_unknown_length_ends_with_an_old_clients_connection(line: socket.socket) -> None:
