@@ -31,6 +31,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 View = Callable[..., Awaitable[Reply]]
 _ROUTES = 4096
+_CLIENT_LEFT = 499  # as nginx has it in its log: nobody is told
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -89,7 +90,12 @@ class Front:
             if not route or not route.awaited:
                 await self._flask(_arrived(scope, exchange), _whole(exchange.body), send)  # type: ignore[arg-type]
                 return
+            if (task := asyncio.current_task()) and (when_gone := scope.get("when_gone")):
+                when_gone(task.cancel)
             reply = await route.view(exchange, **route.arguments)
+        except asyncio.CancelledError:
+            exchange.tell(_CLIENT_LEFT)
+            raise
         except Exception as error:
             reply = error_reply(error, exchange.request_id, as_type=route.error if route else None)
         await _send(reply, exchange, send)

@@ -25,6 +25,7 @@ _MOST_FIELDS = 64
 _MOST_HEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_PROXIED = b"x-forwarded-for"
 _TCP_INFO_BYTES, _LAST_DATA_RECEIVED_MS = 56, slice(52, 56)  # Linux: struct tcp_info, tcpi_last_data_recv
 
 
@@ -118,8 +119,8 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"%b: %b\r\n\r\n" % CLOSE, rest]))
 
     def eof_received(self) -> bool:
-        """Answer what is here of one who sends no more."""
-        if not self._requests:
+        """Answer what is here of one who sends no more, unless it is a proxy: its own client has left then."""
+        if not self._requests or _PROXIED in (name for name, _ in self._requests[0].scope["headers"]):
             return False
         self._ends = True
         if not self._requests[-1].whole:

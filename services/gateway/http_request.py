@@ -55,6 +55,8 @@ class Request:
         self._expects = expects
         self._pieces: list[bytes] = []
         self._gone = self._given = False
+        self._when_gone: Callable[[], object] | None = None
+        scope["when_gone"] = self.when_gone
         self._change: asyncio.Future[None] | None = None
         self._head: Message | None = None
         self.begun = self._chunked = self._bodiless = False
@@ -76,6 +78,12 @@ class Request:
         """Its sender is gone: what has not come never will."""
         self._gone = True
         self._changed()
+        if self._when_gone and not self.answered:
+            self._when_gone()
+
+    def when_gone(self, call: Callable[[], object]) -> None:
+        """Call *call* where its sender goes before it is answered."""
+        self._when_gone = call
 
     def _changed(self) -> None:
         if self._change and not self._change.done():

@@ -21,12 +21,14 @@ def serving(world: World) -> bool:
         return False
 
 
-def predict(world: World, *, name: str = "a.gif", timeout_s: float = 10, **how: object) -> httpx.Response:
-    """Post one small picture for the echo model."""
+def predict(
+    world: World, *, name: str = "a.gif", timeout_s: float = 10, patience_s: float = 0.0, **how: object
+) -> httpx.Response:
+    """Post one small picture for the echo model; with *patience_s* give up after it."""
     files = {"image": (name, b"GIF89a\5\0\5\0" + name.encode())}
     headers = {"X-Request-Timeout-S": str(timeout_s)} | dict(how.pop("headers", {}))  # type: ignore[call-overload]
     url = f"http://{world.gateways[0]}{PREDICT}?q=chaos-echo-1"
-    return httpx.post(url, files=files, headers=headers, timeout=timeout_s + 10, verify=False)
+    return httpx.post(url, files=files, headers=headers, timeout=patience_s or timeout_s + 10, verify=False)
 
 
 @pytest.fixture(scope="module")

@@ -188,6 +188,22 @@ def test_sigterm_lets_requests_at_hand_finish(world: World) -> None:
     wait_until(lambda: serving(world))
 
 
+def test_a_request_whose_client_left_a_proxy_is_not_run(world: World) -> None:
+    server = world.parts["model-server-0"]
+    through_proxy = {"X-Forwarded-For": "127.0.0.1", "X-Request-Id": "left-1"}
+
+    server.pause()
+    with ThreadPoolExecutor(1) as pool:
+        stays = pool.submit(predict, world, name="stays.gif")
+        with pytest.raises(httpx.ReadTimeout):
+            predict(world, name="left.gif", timeout_s=10, patience_s=1.0, headers=through_proxy)
+        server.resume()
+
+        assert stays.result().status_code == 200
+    wait_until(lambda: [one.status for one in world.counted() if one.request_id == "left-1"] == [499], what="its usage")
+    assert "left-1" not in {executed.request_id for executed in world.executed()}
+
+
 def test_a_gateway_holds_as_many_waiting_requests_as_it_is_told(world: World) -> None:
     gateway, server = world.parts["gateway-0"], world.parts["model-server-0"]
     usual = gateway.env or {}

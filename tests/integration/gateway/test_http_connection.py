@@ -123,6 +123,12 @@ class Home:
     async def empty(self, receive: Any, send: Any) -> None:
         await _answer(send, b"", 204)
 
+    async def called(self, receive: Any, send: Any) -> None:
+        left = asyncio.Event()
+        self.scopes[-1]["when_gone"](left.set)
+        await left.wait()
+        self.scopes.append("called")
+
     async def lasting(self, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -460,6 +466,25 @@ def test_the_application_learns_that_its_client_left(home: Home, line: socket.so
     line.close()  # with a reset: a mere end may be that of one who still waits for his answer
 
     wait_until(lambda: home.scopes[-1:] == ["gone"])
+
+
+def test_of_a_client_that_left_its_proxy_it_learns_by_the_mere_end(home: Home, line: socket.socket) -> None:
+    line.sendall(post(b"x", b"/lasting", b"X-Forwarded-For: 203.0.113.7"))
+    wait_until(lambda: home.scopes)
+    line.shutdown(socket.SHUT_WR)
+
+    wait_until(lambda: home.scopes[-1:] == ["gone"])
+    assert ended(line)
+
+
+def test_an_application_may_be_called_when_its_client_leaves(home: Home, line: socket.socket) -> None:
+    line.sendall(post(b"x") + post(b"x", b"/called"))
+    assert answer(line)[0] == 200
+    wait_until(lambda: len(home.scopes) == 2)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
+
+    wait_until(lambda: home.scopes[-1:] == ["called"])
 
 
 def test_an_application_that_fails_answers_500(line: socket.socket) -> None:
