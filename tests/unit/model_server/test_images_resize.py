@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -68,6 +70,18 @@ def test_every_kind_of_resizing_is_its_definition(how: Resize, size: tuple[int, 
 
 
 @pytest.mark.parametrize("how", EXPECTED)
+def test_a_wide_picture_that_grows_in_height_is_its_definition_too(how: Resize) -> None:
+    kernel, centred, smooth = EXPECTED[how]
+    pixels = noise(3, 300)
+    rows = axis(3, 12, kernel, centred=centred, smooth=smooth)
+    columns = axis(300, 10, kernel, centred=centred, smooth=smooth)
+
+    exact = resize(pixels, 12, 10, how, exact=True)
+
+    np.testing.assert_allclose(exact, np.einsum("ih,hwc,jw->ijc", rows, pixels, columns), atol=0.01)
+
+
+@pytest.mark.parametrize("how", EXPECTED)
 def test_a_picture_with_a_very_long_side_is_resized_as_any_other(how: Resize) -> None:
     row = np.random.default_rng(5).integers(0, 256, (1, 40_000, 3), np.uint8)
     wide = np.repeat(row, 2, axis=0)
@@ -80,6 +94,35 @@ def test_a_picture_with_a_very_long_side_is_resized_as_any_other(how: Resize) ->
     weights = axis(400, 4, kernel, centred=centred, smooth=smooth)
     block = resize(wide[:, :400], 2, 4, how, exact=True)
     np.testing.assert_allclose(block[0], weights @ wide[0, :400], atol=0.01)
+
+
+@pytest.mark.parametrize("how", EXPECTED)
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 1_000_000), (1_000_000, 1)], ids=str)
+def test_a_picture_of_one_long_row_or_column_takes_no_more_than_what_goes_in_and_out(
+    how: Resize, size: tuple[int, int]
+) -> None:
+    pixels = noise(*size)
+    most = 4 * pixels.nbytes + 6 * 224 * 224 * 3 * 4
+
+    tracemalloc.start()
+    small = resize(pixels, 224, 224, how, exact=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert small.shape == (224, 224, 3)
+    assert peak < most
+
+
+@pytest.mark.parametrize("how", EXPECTED)
+def test_what_is_kept_for_the_next_picture_is_bounded_however_many_sizes_come(how: Resize) -> None:
+    tracemalloc.start()
+    for side in range(500, 600):
+        resize(noise(side, side + 7), 640, 640, how)
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert kept < 32 * 2**20
 
 
 def test_a_picture_of_the_right_size_is_left_alone() -> None:
