@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 from chassis.errors import Undecodable
 from services.model_server.images.exif import jpeg_orientation, upright
 from services.model_server.images.kind import kind
+from services.model_server.images.scans import check_scans
 
 MAX_PIXELS = 50_000_000
 _ORIENTATION = 0x0112
@@ -45,9 +46,10 @@ def decode(payload: bytes, *, max_pixels: int = MAX_PIXELS, at_least: tuple[int,
 
     With *at_least* (height, width) a JPEG may be decoded at half its size or less (libjpeg has eighths), as long as no
     side of the upright result gets smaller than that. Raises UnsupportedMedia for other types than ``kind`` knows,
-    Undecodable for a broken image and for one of more than *max_pixels*.
+    Undecodable for a broken image, for one of more than *max_pixels* and for a JPEG of endless scans.
     """
     if kind(payload) == "JPEG":
+        check_scans(payload)
         picture = _decode_jpeg(payload, max_pixels, at_least)
         if picture is not None:
             return picture

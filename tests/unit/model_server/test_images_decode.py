@@ -251,6 +251,27 @@ def test_too_many_pixels_are_refused_by_the_header_alone() -> None:
         decode(jpeg, max_pixels=100)
 
 
+def test_a_jpeg_that_repeats_its_scans_without_end_is_refused() -> None:
+    payload = encoded(Image.fromarray(smooth()), "JPEG", progressive=True)
+    last = payload[payload.rindex(b"\xff\xda") : -2]
+    hidden = b"\xff\xfe\x00\x04\xff\xd9"  # a comment that holds the marker of the end
+
+    for between in (b"", hidden):
+        for filling in (b"", b"\xff", b"\xff\x02\xff\xff"):
+            with pytest.raises(Undecodable, match="scans"):
+                decode(payload[:-2] + (between + filling + last) * 100 + payload[-2:])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_looks_like_scans_in_a_thumbnail_or_after_the_end_is_none(progressive: bool) -> None:
+    payload = encoded(Image.fromarray(smooth()), "JPEG", progressive=progressive)
+    thumbnail = b"\xff\xe2\x04\x02" + b"\xff\xda" * 512
+
+    picture = decode(payload[:2] + thumbnail + payload[2:] + b"\xff\xda\x00\x02" * 1000)
+
+    np.testing.assert_array_equal(picture.pixels, decode(payload).pixels)
+
+
 def test_a_jpeg_that_libjpeg_merely_grumbles_about_is_read_as_pillow_reads_it() -> None:
     payload = encoded(Image.fromarray(smooth()), "JPEG")
     garbage = payload[:20] + b"\x00\x00" + payload[20:]
