@@ -1,9 +1,9 @@
 """Encoded bytes to upright RGB pixels, through libjpeg-turbo for JPEG and Pillow for the rest.
 
 The same pixels as ``PIL.Image.open(…).convert("RGB")`` gives for JPEG, at half its time. What has an alpha channel is
-laid over white; 16-bit samples give their upper byte; of an animation or a document of many pages the first picture is
-taken. The size is read from the header first, so that a small file which claims a huge picture costs nothing.
-The interpreter's lock is free while pixels are decoded. Thread-safe.
+laid over white; samples of 12 or 16 bits give their upper eight; of an animation or a document of many pages the first
+picture is taken. The size is read from the header first, so that a small file which claims a huge picture costs
+nothing. The interpreter's lock is free while pixels are decoded. Thread-safe.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from chassis.errors import Undecodable
 from services.model_server.images.exif import jpeg_orientation, upright
 from services.model_server.images.kind import kind
 from services.model_server.images.scans import check_scans
+from services.model_server.images.tiff import decoded_size, upper_bytes
 
 MAX_PIXELS = 50_000_000
 _ORIENTATION = 0x0112
@@ -82,22 +84,33 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _decode_any(payload: bytes, max_pixels: int) -> Picture:
     try:
         with Image.open(io.BytesIO(payload), formats=(kind(payload),)) as image:
-            _check_size(*image.size, max_pixels)
-            orientation = int(image.getexif().get(_ORIENTATION, 1))
+            size = decoded_size(image) if isinstance(image, TiffImageFile) else image.size
+            _check_size(*size, max_pixels)
+            orientation = _orientation(image)
             pixels = _rgb(image)
     except (Undecodable, MemoryError):
         raise
     except Exception as error:  # hostile bytes bring out any exception in a decoder
         raise Undecodable(f"the {kind(payload)} image is broken or truncated") from error
-    orientation = orientation if 1 <= orientation <= 8 else 1
     if image.format != "TIFF":  # which Pillow turns by itself
         pixels = upright(pixels, orientation)
     return Picture(pixels, pixels.shape[1], pixels.shape[0], orientation)
 
 
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Return the orientation 1..8 that EXIF says; 1 where it says none, or nonsense."""
+    if image.format != "TIFF":  # which forgets its own once it is turned; a PNG may say it after its pixels
+        image.load()
+    try:
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # hostile bytes here too, beside pixels that are good
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
 def _rgb(image: ImageFile.ImageFile) -> np.ndarray:
     if image.mode.startswith("I;16"):
-        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        grey = upper_bytes(image) if isinstance(image, TiffImageFile) else (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise Undecodable(f"the {image.format} image has 32-bit samples, which are not read here")

@@ -49,6 +49,15 @@ def png(pixels: np.ndarray, bits: int, colour: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def tiff(content: bytes, tags: dict[int, int]) -> bytes:
+    """Return a TIFF of grey written here: *content* is its one strip, or its one tile where *tags* say its size."""
+    at, size = (324, 325) if 322 in tags else (273, 279)
+    usual = {258: 8, 259: 1, 262: 1, 277: 1, at: 8, size: len(content)}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted((usual | tags).items())]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"II*\x00" + struct.pack("<I", 8 + len(content)) + content + directory
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_what_is_stored_without_loss_comes_back_as_it_was(kind: str) -> None:
     pixels = noise(HEIGHT, WIDTH, 3)
@@ -105,6 +114,23 @@ def test_sixteen_bits_give_their_upper_eight(colour: int, channels: int) -> None
     picture = decode(png(deep, 16, colour))
 
     np.testing.assert_array_equal(picture.pixels, np.broadcast_to(deep >> 8, (HEIGHT, WIDTH, 3)))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(("bits", "white_is_zero"), [(12, False), (16, False), (16, True)])
+def test_a_grey_tiff_gives_the_upper_eight_of_its_bits(bits: int, white_is_zero: bool, compressed: bool) -> None:
+    deep = np.random.default_rng(3).integers(0, 2**bits, (HEIGHT, WIDTH), np.uint16)
+    low = deep.astype("<u2").tobytes()
+    if bits == 12:  # two samples in three bytes, the first bits first
+        left, right = deep[:, ::2], deep[:, 1::2]
+        low = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=-1).astype(np.uint8).tobytes()
+    shade = (deep >> bits - 8).astype(np.uint8)
+    tags = {256: WIDTH, 257: HEIGHT, 258: bits, 259: 8 if compressed else 1, 262: 0 if white_is_zero else 1}
+
+    picture = decode(tiff(zlib.compress(low) if compressed else low, tags))
+
+    expected = 255 - shade if white_is_zero else shade
+    np.testing.assert_array_equal(picture.pixels, np.stack([expected] * 3, axis=-1))
 
 
 def test_an_alpha_channel_is_laid_over_white() -> None:
@@ -181,6 +207,18 @@ def test_an_orientation_that_is_none_counts_as_upright() -> None:
         assert decode(oriented("JPEG", number)).orientation == 1
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00nonsense", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"Exif\x00\x00"])
+def test_nonsense_in_exif_costs_no_good_picture(kind: str, exif: bytes) -> None:
+    plain = encoded(Image.fromarray(smooth()), kind)
+
+    picture = decode(encoded(Image.fromarray(smooth()), kind, exif=exif))
+
+    assert picture.orientation == 1
+    np.testing.assert_array_equal(picture.pixels, decode(plain).pixels)
+
+
 # -- scaled decoding ---------------------------------------------------------------------------------
 
 
@@ -249,6 +287,15 @@ def test_too_many_pixels_are_refused_by_the_header_alone() -> None:
     jpeg = encoded(Image.fromarray(smooth()), "JPEG")
     with pytest.raises(Undecodable, match="more than the 100 allowed"):
         decode(jpeg, max_pixels=100)
+
+
+def test_a_tile_of_too_many_pixels_is_refused_however_small_the_picture() -> None:
+    tile = zlib.compress(bytes(512 * 512))
+    tags = {256: 1, 257: 1, 259: 8, 322: 512, 323: 512}
+    assert decode(tiff(tile, tags)).pixels.shape == (1, 1, 3)
+
+    with pytest.raises(Undecodable, match="512x512"):
+        decode(tiff(tile, tags), max_pixels=1000)
 
 
 def test_a_jpeg_that_repeats_its_scans_without_end_is_refused() -> None:
