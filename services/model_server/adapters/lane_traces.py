@@ -6,6 +6,8 @@ Traces are float arrays [N,2] of x and y in the mask's pixels, from the bottom o
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
@@ -32,6 +34,7 @@ class TraceConfig(ImageInput, frozen=True, kw_only=True):
 
 
 _SHORTEST_DASH = 4.0
+_MOST_DASHES = 200
 _LOWEST_FORK = 20
 _FORKED_SHARE = 0.3
 _TOUCHING = 3.0
@@ -46,8 +49,13 @@ class Run(NamedTuple):
 
 
 def traces(mask: np.ndarray, config: TraceConfig) -> list[np.ndarray]:
-    """Return the lines in bool *mask* [H,W], the longest first, each simplified."""
+    """Return the lines in bool *mask* [H,W], the longest first, each simplified.
+
+    A road has some dozens of dashes. Of thousands, as hatching has, the longest count: joining asks about all pairs.
+    """
     dashes = [trace for strand in _dashes(mask) if _length(trace := _trace(strand)) >= _SHORTEST_DASH]
+    if len(dashes) > _MOST_DASHES:
+        dashes = sorted(dashes, key=_length, reverse=True)[:_MOST_DASHES]
     lines = [line for line in _joined(dashes, config) if _length(line) >= config.min_length]
     lines.sort(key=_length, reverse=True)
     return [_simplified(line, config.simplify) for line in lines[: config.max_regions]]
@@ -73,12 +81,13 @@ def _strands(runs: Sequence[Run]) -> list[list[Run]]:
     below: list[list[Run]] = []
     for _, row in itertools.groupby(runs, key=lambda run: run.row):
         here = list(row)
-        touching = [[strand for strand in below if _touch(strand[-1], run)] for run in here]
+        touched = _touched([strand[-1] for strand in below], here)
+        times = Counter(touched)
         now = []
-        for run, under in zip(here, touching, strict=True):
-            if len(under) == 1 and sum(other == under for other in touching) == 1:
-                under[0].append(run)
-                now.append(under[0])
+        for run, under in zip(here, touched, strict=True):
+            if len(under) == 1 and times[under] == 1:
+                now.append(below[under[0]])
+                now[-1].append(run)
             else:
                 now.append([run])
                 found.append(now[-1])
@@ -94,8 +103,10 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int, int]]:
     return list(zip((len(mask) - 1 - rows).tolist(), starts.tolist(), ends.tolist(), strict=True))
 
 
-def _touch(lower: Run, upper: Run) -> bool:
-    return lower.row == upper.row + 1 and lower.start <= upper.end and upper.start <= lower.end
+def _touched(lower: Sequence[Run], upper: Sequence[Run]) -> list[range]:
+    """Return which runs of the row *lower* each of *upper* touches, corners included; both go from left to right."""
+    starts, ends = [run.start for run in lower], [run.end for run in lower]
+    return [range(bisect_left(ends, run.start), bisect_right(starts, run.end)) for run in upper]
 
 
 def _trace(strand: list[Run]) -> np.ndarray:
@@ -114,38 +125,43 @@ def _length(line: np.ndarray) -> float:
     return float(np.linalg.norm(line[-1] - line[0]))
 
 
-def _turn_deg(one: np.ndarray, other: np.ndarray) -> float:
-    lengths = np.linalg.norm(one) * np.linalg.norm(other)
-    return float(np.degrees(np.arccos(np.clip(one @ other / max(lengths, 1e-9), -1.0, 1.0))))
+def _turn_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    cosine = (one * other).sum(axis=-1) / np.maximum(lengths, 1e-9)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
-def _gap(near: np.ndarray, far: np.ndarray, config: TraceConfig) -> float | None:
-    """Return how long the gap from the end of *near* to the start of *far* is; None where they are not one line."""
-    gap = far[0] - near[-1]
-    length = float(np.linalg.norm(gap))
-    whole = far[-1] - near[0]
-    steepness = abs(float(whole[1])) / max(float(np.linalg.norm(whole)), 1e-9)
-    if gap[1] > 1.0 or length > _TOUCHING + config.max_gap * steepness * (_length(near) + _length(far)):
-        return None
-    turns = (_turn_deg(near[-1] - near[0], whole), _turn_deg(far[-1] - far[0], whole))
-    return length if max(turns) <= config.max_turn_deg else None
+def _gaps(near: np.ndarray, far: np.ndarray, config: TraceConfig) -> np.ndarray:
+    """Return how long the gap is from the end of each line *near* to the start of each *far*; inf if not of one line.
+
+    Lines are [...,2,2]: start and end, x and y. The result has the shape that the two broadcast to.
+    """
+    along_near, along_far = near[..., 1, :] - near[..., 0, :], far[..., 1, :] - far[..., 0, :]
+    gap, whole = far[..., 0, :] - near[..., 1, :], far[..., 1, :] - near[..., 0, :]
+    length = np.linalg.norm(gap, axis=-1)
+    both = np.linalg.norm(along_near, axis=-1) + np.linalg.norm(along_far, axis=-1)
+    steepness = np.abs(whole[..., 1]) / np.maximum(np.linalg.norm(whole, axis=-1), 1e-9)
+    bridged = (gap[..., 1] <= 1.0) & (length <= _TOUCHING + config.max_gap * steepness * both)
+    turn = np.maximum(_turn_deg(along_near, whole), _turn_deg(along_far, whole))
+    return np.where(bridged & (turn <= config.max_turn_deg), length, np.inf)
 
 
 def _joined(dashes: list[np.ndarray], config: TraceConfig) -> list[np.ndarray]:
     """Return *dashes* with those on one line joined, the closest pair first."""
     lines = list(dashes)
-    while True:
-        gaps = {
-            (near, far): gap
-            for near in range(len(lines))
-            for far in range(len(lines))
-            if near != far and (gap := _gap(lines[near], lines[far], config)) is not None
-        }
-        if not gaps:
-            return lines
-        near, far = min(gaps, key=lambda pair: gaps[pair])
+    ends = np.array([(line[0], line[-1]) for line in lines]).reshape(-1, 2, 2)
+    gaps = _gaps(ends[:, None], ends[None, :], config)
+    np.fill_diagonal(gaps, np.inf)
+    while np.isfinite(gaps).any():
+        near, far = np.unravel_index(gaps.argmin(), gaps.shape)
         whole = np.concatenate([lines[near], lines[far]])
-        lines = [line for at, line in enumerate(lines) if at not in (near, far)] + [whole]
+        others = [at for at in range(len(lines)) if at not in (near, far)]
+        lines = [lines[at] for at in others] + [whole]
+        one, ends = np.array([(whole[0], whole[-1])]), ends[others]
+        gaps = np.pad(gaps[np.ix_(others, others)], (0, 1), constant_values=np.inf)
+        gaps[:-1, -1], gaps[-1, :-1] = _gaps(ends, one, config), _gaps(one, ends, config)
+        ends = np.concatenate([ends, one])
+    return lines
 
 
 def _simplified(line: np.ndarray, by: float) -> np.ndarray:

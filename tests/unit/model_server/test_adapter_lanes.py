@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from services.model_server.adapters import Frame
 from tests.adapter_models import adapter, answered, points, shapes
@@ -24,6 +26,45 @@ def drawn(*lines: Line, height: int = 360, width: int = 640) -> dict[str, np.nda
 def lanes(given: dict[str, np.ndarray], frame: Frame = FRAME, **config: Any) -> list[np.ndarray]:
     found = adapter("twinlitenet_lane", **config).predict_json(given, frame, "lane")
     return [points(shape) for shape in shapes(found, "polyline")]
+
+
+def calls(mask: np.ndarray) -> int:
+    """Return how many calls the lines of *mask* take."""
+    count = 0
+
+    def seen(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(seen)
+    try:
+        lanes({"lane_mask": mask})
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def dashed() -> np.ndarray:
+    """Return 200 dashes on 20 lines."""
+    return drawn(*(((20 + 30 * x, y), (22 + 30 * x, y - 15)) for x in range(20) for y in range(350, 0, -35)))[
+        "lane_mask"
+    ]
+
+
+def comb() -> np.ndarray:
+    """Return 200 lines that hang together at their feet."""
+    mask = np.zeros((360, 640), np.uint8)
+    mask[:, :600:3] = 1
+    mask[-2:] = 1
+    return mask
+
+
+def hatching() -> np.ndarray:
+    """Return 5000 short dashes."""
+    mask = np.zeros((360, 640), np.uint8)
+    mask[:, :400:3] = 1
+    mask[::9] = 0
+    return mask
 
 
 def assert_runs(line: np.ndarray, start: tuple[int, int], end: tuple[int, int]) -> None:
@@ -77,6 +118,22 @@ def test_a_flat_line_keeps_its_whole_length() -> None:
 def test_specks_are_no_lines_and_an_empty_mask_has_none() -> None:
     assert lanes(drawn(((100, 100), (104, 102)))) == []
     assert lanes(drawn()) == []
+
+
+@pytest.mark.parametrize("mask", [dashed(), comb(), hatching()], ids=["dashed", "comb", "hatching"])
+def test_a_mask_full_of_lines_takes_work_by_its_runs_not_by_all_their_pairs(mask: np.ndarray) -> None:
+    runs = int((np.diff(mask.astype(np.int8), axis=1, prepend=0) == 1).sum())
+
+    assert calls(mask) < 40 * runs + 100_000
+
+
+def test_among_thousands_of_dashes_the_longest_are_found() -> None:
+    mask = hatching()
+    cv2.line(mask, (500, 350), (560, 100), 1, 3)
+
+    (line,) = lanes({"lane_mask": mask})
+
+    assert_runs(line, (1000, 700), (1120, 200))
 
 
 def test_a_lane_has_the_models_label_and_a_score() -> None:
