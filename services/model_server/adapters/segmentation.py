@@ -1,8 +1,9 @@
 """Semantic segmentation (``deeplabv3_mnv2``): each connected part of a class becomes one instance.
 
-Takes an image. The model gives, for each image, a class id for each pixel [h,w] (or scores [h,w,K], of which the best
-counts). Gives, for each part of a class other than ``background``, one rectangle and one polygon: its outer contour,
-simplified. Two objects of one class that touch are one part: a network that knows classes only cannot tell them apart.
+Takes an image. The model gives, for each image, a class id for each pixel [h,w] or [h,w,1] (or scores [h,w,K], of
+which the best counts). Gives, for each part of a class other than ``background``, one rectangle and one polygon: its
+outer contour, simplified. Two objects of one class that touch are one part: a network that knows classes only cannot
+tell them apart.
 The score is the mean of the best class's scores where the model gives scores, else 1.
 """
 
@@ -17,7 +18,7 @@ from services.model_server.adapters.adapter import Frame, Prepared
 from services.model_server.adapters.config import read_config
 from services.model_server.adapters.image_input import ImageReader, Side
 from services.model_server.adapters.outlines import OutlineConfig, instance, parts
-from services.model_server.adapters.outputs import label, output
+from services.model_server.adapters.outputs import label, output, plane
 from services.model_server.adapters.regions import Region, answer
 from services.model_server.engines.engine import TensorSpec
 from services.registry.client import Modelinfo
@@ -61,9 +62,9 @@ class Segmentation:
     def _classes(self, outputs: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the class ids [h,w], and their scores where the model gives them."""
         name = self._config.segmentation
-        if name in outputs and outputs[name].ndim == 3:
+        if name in outputs and outputs[name].ndim == 3 and outputs[name].shape[2] != 1:
             scores = output(outputs, name, ndim=3)
             if not scores.shape[2]:
                 raise ModelFailed(f"the model's output {name!r} has no classes")
             return scores.argmax(axis=2), scores.max(axis=2)
-        return output(outputs, name, ndim=2), None
+        return plane(outputs, name), None

@@ -28,9 +28,10 @@ def filled(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return canvas.astype(bool)
 
 
-def test_each_connected_part_is_one_rectangle_and_one_polygon() -> None:
+@pytest.mark.parametrize("channels", [(), (1,)])
+def test_each_connected_part_is_one_rectangle_and_one_polygon(channels: tuple[int, ...]) -> None:
     found = adapter("deeplabv3_mnv2", labels=CLASSES, min_area=0.01).predict_json(
-        {"segmentation": mask()}, Frame(80, 60), "polygon"
+        {"segmentation": mask().reshape(60, 80, *channels)}, Frame(80, 60), "polygon"
     )
 
     regions = answered(found)["regions"]
