@@ -78,8 +78,8 @@ def _part(program: Program, machine: Machine) -> list[File]:
         "name": program.name,
         "after": " ".join(f"servoir-{name}.service" for name in _AFTER.get(program.name, "").split()),
         "kind": _kind(program),
-        "more": "\n".join(_more(program, machine)),
-        "command": _command(program.command),
+        "more": "\n".join(_more(program)),
+        "command": _command(_logged(program, machine)),
         "environment": environment,
         "stop_s": program.stop_s,
         "process": _process(machine),
@@ -95,18 +95,23 @@ def _kind(program: Program) -> str:
     return _NOTIFY if program.name in _NOTIFIES else "Type=exec"
 
 
-def _more(program: Program, machine: Machine) -> list[str]:
+def _more(program: Program) -> list[str]:
     if program.name in ("gateway", "nginx"):
-        reload = ["ExecReload=/bin/kill -HUP $MAINPID"]
-        return reload if program.name == "gateway" else [*reload, _log_file(program, machine)]
+        return ["ExecReload=/bin/kill -HUP $MAINPID"]
     if program.name == "mongod":
         return [f"ExecStartPost={_command([sys.executable, '-m', 'embedded.mongod', str(program.ports[0])])}"]
     return []
 
 
-def _log_file(program: Program, machine: Machine) -> str:
-    """Return where nginx's access log goes: it opens its output by name, which a journal's socket does not allow."""
-    return f"StandardOutput=append:{machine.home}/logs/{program.name}.log"
+def _logged(program: Program, machine: Machine) -> list[str]:
+    """Return the command of a program; nginx's has a file for its access log.
+
+    It opens its output by name, which a journal's socket does not allow, nor a file of systemd's ``append:``, which is
+    root's. A shell opens it as the services' user, who may delete it, too.
+    """
+    if program.name != "nginx":
+        return program.command
+    return ["/bin/sh", "-c", 'exec "$@" >>"$0"', f"{machine.home}/logs/nginx.log", *program.command]
 
 
 def _model_template(server: Program, machine: Machine) -> File:

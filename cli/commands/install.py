@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -108,14 +109,16 @@ def _write(written: list[File], gone: list[str], machine: Machine) -> None:
 
 
 def _hand_over(machine: Machine) -> None:
-    """Give the suite's data to who runs it."""
+    """Give the suite's data to who runs it: links themselves and never what they lead to, for that user makes them."""
     try:
-        for folder, _, names in os.walk(machine.home):
-            for path in (Path(folder), *(Path(folder) / name for name in names)):
-                shutil.chown(path, machine.user) if not path.is_symlink() else None
-    except LookupError as error:
+        user = pwd.getpwnam(machine.user).pw_uid
+    except KeyError as error:
         advice = f"`useradd --system --home-dir {machine.home} {machine.user}`, then install again."
         raise Stop(f"there is no user {machine.user}", advice) from error
+    for _, _, names, folder in os.fwalk(machine.home):
+        os.chown(folder, user, -1)
+        for name in names:
+            os.chown(name, user, -1, dir_fd=folder, follow_symlinks=False)
 
 
 def _show(written: list[File], gone: list[str]) -> None:

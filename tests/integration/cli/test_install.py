@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,14 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
+
+
+@pytest.fixture
+def host_for_all() -> Iterator[Host]:
+    """A host whose folder other users may enter, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Host(Path(folder))
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -109,6 +120,42 @@ def test_what_the_command_was_told_goes_into_the_services(host: Host) -> None:
     gateway, mongod = ((host.settings / f"{name}.env").read_text() for name in ("gateway", "mongod"))
     assert 'SERVOIR_ENV="production"' in gateway and 'SERVOIR_GATEWAY_WORKERS="5"' in gateway
     assert "SERVOIR_CONFIG" not in gateway and "SERVOIR_ENV" not in mongod
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for another user")
+def test_nginx_opens_its_log_as_the_user_that_it_runs_as(host_for_all: Host) -> None:
+    assert host_for_all.install(user="daemon").returncode == 0
+    unit = (host_for_all.units / "servoir-nginx.service").read_text()
+    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    command = shlex.split(line.removeprefix("ExecStart=").replace("$$", "$"))
+
+    answer = subprocess.run([*command, "-t"], user="daemon", cwd="/", capture_output=True, text=True)
+
+    log = host_for_all.home / "logs" / "nginx.log"
+    assert answer.returncode == 0, answer.stderr
+    assert "StandardOutput" not in unit and log.owner() == "daemon"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for another user")
+def test_the_data_is_that_users_and_what_its_links_lead_to_is_not(host: Host) -> None:
+    foreign = host.folder / "foreign"
+    foreign.write_text("root's")
+    (host.home / "logs").mkdir(parents=True)
+    (host.home / "logs" / "nginx.log").symlink_to(foreign)
+    (host.home / "out").symlink_to(host.folder)
+
+    assert host.install(user="daemon").returncode == 0
+
+    assert (host.home / "run" / "nginx" / "nginx.conf").owner() == (host.home / "logs").owner() == "daemon"
+    assert foreign.owner() == host.folder.owner() == "root" and foreign.read_text() == "root's"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for another user")
+def test_a_user_that_is_not_there_is_named(host: Host) -> None:
+    answer = host.install(user="nobody-of-this-name")
+
+    assert answer.returncode == 1
+    assert "no user nobody-of-this-name" in answer.stderr and "useradd" in answer.stderr
 
 
 def test_root_is_no_user_for_services(host: Host) -> None:

@@ -60,6 +60,13 @@ def test_what_systemd_would_take_for_its_own_is_escaped() -> None:
     assert line in made["/etc/systemd/system/servoir-valkey.service"]
 
 
+def test_nginx_has_a_file_for_its_log_that_its_user_opens() -> None:
+    unit = written(Program("nginx", ["/bin/nginx", "-e"], ports=(8080,)))[_unit("nginx")]
+
+    line = r'''ExecStart="/bin/sh" "-c" "exec \"$$@\" >>\"$$0\"" "/var/lib/servoir/logs/nginx.log" "/bin/nginx" "-e"'''
+    assert line in unit.splitlines()
+
+
 def test_pauses_grow_where_systemd_can() -> None:
     new = Machine("servoir", Path("/var/lib/servoir"), 254)
 
