@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from chassis.whole_file import write_whole
 from cli.settings import Settings
 
 
@@ -19,11 +20,8 @@ def read(settings: Settings) -> str:
 
 def make(settings: Settings) -> str:
     """Return the token, made first where there is none."""
-    path = _path(settings)
     if not read(settings):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
+        write_whole(_path(settings), secrets.token_urlsafe(24))
     return read(settings)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from chassis.whole_file import write_whole
 from cli.deployment import ModelEntry
 from cli.errors import Stop
 
@@ -65,9 +66,7 @@ class ModelSet:
     def remember(self, problem: str, served: Entries) -> None:
         """Serve *served* of *problem* from now on."""
         text = msgspec.json.format(msgspec.json.encode(self._changes_with(problem, served)), indent=2)
-        unfinished = self._path.with_suffix(".unfinished")
-        unfinished.write_bytes(text)
-        unfinished.replace(self._path)
+        write_whole(self._path, text.decode())
 
     def unwritten(self) -> list[str]:
         """Return the problems of which something else is served than servoir.yaml says."""

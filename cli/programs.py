@@ -1,6 +1,6 @@
 """What runs on this machine: the programs of a suite, with their commands, environments and ports, in their order.
 
-A pure plan: nothing is started or looked up here but where the servers' binaries are.
+A pure plan: nothing is written, made or started here, nor looked up but where the servers' binaries are.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _LONGEST_SOCKET = 100
 class Program:
     """One process to keep alive: *ports* are those that it listens on, *stop_s* is how long it may take to end.
 
-    One that ends before it has run for *start_s* is started again after a growing pause, else at once.
+    Its *folders* must be there when it starts. One that ends before it has run for *start_s* is started again after a
+    growing pause, else at once.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Program:
     ports: tuple[int, ...] = ()
     stop_s: int = 10
     start_s: int = 1
+    folders: tuple[Path, ...] = ()
 
     @property
     def place(self) -> int:
@@ -99,7 +101,7 @@ def local_url(settings: Settings, ports: Ports) -> str:
 
 
 def programs(plan: Plan) -> list[Program]:
-    """Return every program of *plan*, in the order in which they start; folders that they need are made."""
+    """Return every program of *plan*, in the order in which they start."""
     return [*_stores(plan), *_services(plan), *model_servers(plan)]
 
 
@@ -118,15 +120,21 @@ def model_servers(plan: Plan) -> list[Program]:
     return [_model_server(plan, served, name, slots[name]) for name, served in wanted.items()]
 
 
+def servers_of(key: str, wanted: Sequence[Program]) -> list[Program]:
+    """Return those of the programs *wanted* that serve the model *key*."""
+    return [program for program in wanted if program.name.rpartition("-")[0] == f"{MODEL_SERVER}{key}"]
+
+
 def _stores(plan: Plan) -> Iterator[Program]:
     data = plan.settings.home / "data"
     if not plan.settings.mongo_url:
-        folder, port = _folder(data / "mongod"), plan.ports.mongo_port
+        folder, port = data / "mongod", plan.ports.mongo_port
         command = mongod.command(port, folder, server=mongod.binary(plan.settings.mongod))
-        yield Program("mongod", command, ports=(port,), stop_s=30)
+        yield Program("mongod", command, ports=(port,), stop_s=30, folders=(folder,))
     if not plan.settings.redis_url:
-        folder, port = _folder(data / "valkey"), plan.ports.redis_port
-        yield Program("valkey", valkey.command(port, folder, socket=plan.redis_socket), ports=(port,), stop_s=20)
+        folder, port = data / "valkey", plan.ports.redis_port
+        command = valkey.command(port, folder, socket=plan.redis_socket)
+        yield Program("valkey", command, ports=(port,), stop_s=20, folders=(folder,))
 
 
 def _services(plan: Plan) -> Iterator[Program]:
@@ -149,13 +157,14 @@ def _services(plan: Plan) -> Iterator[Program]:
         "SERVOIR_MAX_UPLOAD_BYTES": str(plan.settings.max_upload_bytes),
     }
     yield _service(plan, "gateway", "services.gateway", gateway, (ports.gateway_port,), stop_s=40)
-    configuration = nginx.write_door(_front_door(plan))
-    written = {"SERVOIR_NGINX_SHA256": hashlib.sha256(configuration.read_bytes()).hexdigest()}  # changed: restarted
+    door = front_door(plan)
+    read = {"SERVOIR_NGINX_SHA256": hashlib.sha256(nginx.text(door).encode()).hexdigest()}  # changed: restarted
     https = (ports.https_port,) if plan.settings.tls_certificate else ()
-    yield Program("nginx", nginx.command(configuration), written, (ports.http_port, *https))
+    yield Program("nginx", nginx.command(nginx.configuration(door.folder)), read, (ports.http_port, *https))
 
 
-def _front_door(plan: Plan) -> FrontDoor:
+def front_door(plan: Plan) -> FrontDoor:
+    """Return the front door of *plan*, whose configuration is to be written before nginx starts."""
     settings, ports, tls = plan.settings, plan.ports, None
     if settings.tls_certificate and settings.tls_key:
         address = f"{settings.http_host}:{ports.https_port}"
@@ -204,8 +213,3 @@ def _jobs(plan: Plan) -> dict[str, str]:
     """Return where jobs keep files, and what they may read: on one machine all that its operator may."""
     told = {"SERVOIR_JOBS_FOLDER": str(plan.settings.home / "jobs")}
     return told if "jobs_sources" in plan.deployment.settings else {**told, "SERVOIR_JOBS_SOURCES": "/"}
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path

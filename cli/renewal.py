@@ -12,9 +12,10 @@ import psutil
 from cli import waiting
 from cli.errors import Exit, Stop
 from cli.output import step
-from cli.programs import MODEL_SERVER, Program, programs
+from cli.programs import Program, programs, servers_of
 from cli.rollout import Rollout
 from cli.suite import Suite
+from embedded import nginx
 
 _RELOADED = ("gateway", "nginx")
 PARTS = ("registry", "dispatcher", "jobs", *_RELOADED)
@@ -39,6 +40,8 @@ class Renewal:
         order = ["registry", "dispatcher", "jobs", *models, "gateway", "nginx"]
         wanted = [part for part in order if part in parts or not parts]
         for part in wanted:
+            if part == "nginx":  # as `up` was told it, whose certificate and address may not be in this environment
+                nginx.write_door_again(self._suite.settings.home / "run" / "nginx")
             if part in models:
                 self._renew_model(part)
             elif part in _RELOADED:
@@ -67,16 +70,13 @@ class Renewal:
         rollout = Rollout(self._suite)
         if replicas == 1:
             rollout.scale(key, 2)
-        for server in self._servers(key)[:replicas]:
+        wanted = programs(self._suite.plan(self._suite.entries_now()))
+        for server in servers_of(key, wanted)[:replicas]:
             with step(f"{server.name} has finished what it had"):
                 self._suite.supervisor.stop(server.name)
             self._suite.start_model_servers([server])
         if replicas == 1:
             rollout.scale(key, 1)
-
-    def _servers(self, key: str) -> list[Program]:
-        wanted = programs(self._suite.plan(self._suite.entries_now()))
-        return [program for program in wanted if program.name.rpartition("-")[0] == f"{MODEL_SERVER}{key}"]
 
     def _program(self, name: str) -> Program:
         return next(program for program in programs(self._suite.plan()) if program.name == name)

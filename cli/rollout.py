@@ -21,7 +21,7 @@ from cli.errors import Exit, Stop
 from cli.figures import read_figures
 from cli.model_set import Entries, of_problem, problem_of
 from cli.output import step
-from cli.programs import MODEL_SERVER, Program, programs
+from cli.programs import programs, servers_of
 from cli.suite import Suite
 from cli.versions import Move, plan_move
 
@@ -144,7 +144,7 @@ class Rollout:
 
     def _wait_until_quiet(self, key: str, advice: str) -> None:
         """Return when nothing of *key* has waited or been answered for a while; Stop with *advice* where it goes on."""
-        ports = [server.ports[1] for server in _servers(programs(self._suite.plan()), key)]
+        ports = [server.ports[1] for server in servers_of(key, programs(self._suite.plan()))]
         state = self._traffic(key, ports)
         changed_s = began_s = time.monotonic()
         while state[0] or time.monotonic() - changed_s < self._settle_s:
@@ -168,10 +168,6 @@ def _entry(entries: Mapping[str, ModelEntry], move: Move, replicas: int) -> Mode
     like = entries.get(move.key) or msgspec.structs.replace(old or ModelEntry(move.key), model=move.key)
     servers = replicas or like.replicas or (old.replicas if old else 0) or 1
     return msgspec.structs.replace(like, replicas=servers)
-
-
-def _servers(wanted: list[Program], key: str) -> list[Program]:
-    return [program for program in wanted if program.name.rpartition("-")[0] == f"{MODEL_SERVER}{key}"]
 
 
 def _wait(condition: waiting.Condition, *, timeout_s: float, problem: str) -> None:

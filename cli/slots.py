@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chassis.whole_file import write_whole
+
 
 def assigned(names: Sequence[str], known: Mapping[str, int]) -> dict[str, int]:
     """Return a slot for each of *names*: the one that is *known*, else the lowest that nobody has or had.
@@ -31,5 +33,4 @@ def read_slots(path: Path) -> dict[str, int]:
 
 def write_slots(path: Path, slots: Mapping[str, int]) -> None:
     """Write *slots* to the file at *path*."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(slots, indent=2))
+    write_whole(path, json.dumps(slots, indent=2))

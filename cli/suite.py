@@ -21,13 +21,13 @@ from cli.gateway import Gateway
 from cli.model_folder import ModelFolder, read_model_folder
 from cli.model_set import Entries, ModelSet
 from cli.output import step
-from cli.programs import MODEL_SERVER, Plan, Program, Served, local_url, programs
+from cli.programs import MODEL_SERVER, Plan, Program, Served, front_door, local_url, programs, servers_of
 from cli.settings import ROOT, Settings
 from cli.slots import read_slots, write_slots
 from cli.store import Store
 from cli.supervision import Supervisor
 from demo.models import MODELS as DEMO_MODELS
-from embedded import Missing, mongod
+from embedded import Missing, mongod, nginx
 
 _START_S = 60.0
 _MODEL_START_S = 300.0
@@ -87,12 +87,19 @@ class Suite:
             raise Stop(str(missing), "Then start again.", code=Exit.NOT_READY) from missing
         self._check_ports(wanted)
         self.get_models()
+        self.prepare(plan, wanted)
         self._configure(plan, wanted)
         self._start_stores(plan)
         self._start_services(plan)
         if plan.models:
             self.publish(plan.models)
         self.start_model_servers(wanted)
+
+    def prepare(self, plan: Plan, wanted: Sequence[Program]) -> None:
+        """Make the folders of the programs *wanted*, and write the configuration of the front door."""
+        for folder in (folder for program in wanted for folder in program.folders):
+            folder.mkdir(parents=True, exist_ok=True)
+        nginx.write_door(front_door(plan))
 
     def publish(self, models: Sequence[Served]) -> None:
         """Publish and release *models*; the first of each task is the default, if its entry does not forbid it."""
@@ -132,11 +139,11 @@ class Suite:
 
         Those that are no longer wanted finish what they have, and end before this returns; none is started.
         """
-        plan, only = self.plan(entries), f"{MODEL_SERVER}{key}-"
+        plan = self.plan(entries)
         wanted = programs(plan)
-        servers = [program for program in wanted if program.name.startswith(only)]
+        servers = servers_of(key, wanted)
         self._check_ports(servers)
-        self._configure(plan, wanted, only=only)
+        self._configure(plan, wanted, only=f"{MODEL_SERVER}{key}-")
         return servers
 
     def stored(self, key: str) -> ModelFolder:

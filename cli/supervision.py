@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 from supervisor.xmlrpc import SupervisorTransport
 
 from chassis.settings import environment
+from chassis.whole_file import write_whole
 from cli.errors import Exit, Stop
 from cli.programs import Program
 from cli.settings import ROOT
@@ -74,8 +75,7 @@ class Supervisor:
             raise Stop(f"the path {self._socket} is too long for a socket", "Choose a shorter SERVOIR_HOME.")
         for folder in (self._folder, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        self._configuration.touch(mode=0o600)
-        self._configuration.write_text(self._text(programs), encoding="utf-8")
+        write_whole(self._configuration, self._text(programs))
         if self.runs():
             self._reload(only)
         else:

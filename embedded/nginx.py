@@ -11,6 +11,9 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
+from chassis.whole_file import write_whole
 from embedded import Missing
 from embedded.front_door import FrontDoor
 
@@ -34,13 +37,39 @@ def version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
 
 
-def write_door(door: FrontDoor) -> Path:
-    """Write the configuration of *door* into its folder, as the user who runs this; return its path."""
-    door.folder.mkdir(parents=True, exist_ok=True)
+def text(door: FrontDoor) -> str:
+    """Return the configuration of *door* for the nginx that is here, as the user who runs this; raises Missing."""
     user = getpass.getuser() if os.geteuid() == 0 else ""
-    path = door.folder / "nginx.conf"
-    path.write_text(replace(door, user=user, nginx_version=version()).text(), encoding="utf-8")
-    return path
+    return replace(door, user=user, nginx_version=version()).text()
+
+
+def configuration(folder: Path) -> Path:
+    """Return where the configuration of a door in *folder* stands."""
+    return folder / "nginx.conf"
+
+
+def write_door(door: FrontDoor) -> Path:
+    """Write the configuration of *door* into its folder, and beside it what it was made from; return its path."""
+    write_whole(_told(door.folder), msgspec.json.encode(door, enc_hook=str).decode())
+    write_whole(configuration(door.folder), text(door))
+    return configuration(door.folder)
+
+
+def write_door_again(folder: Path) -> None:
+    """Write the configuration in *folder* anew, by the templates of now, for the door that was written last.
+
+    Whoever calls this need not know what that was told: its certificate, its address. Where nothing was written, or by
+    code that told it otherwise, all stays as it is.
+    """
+    try:
+        door = msgspec.json.decode(_told(folder).read_bytes(), type=FrontDoor, dec_hook=lambda kind, told: kind(told))
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return
+    write_door(door)
+
+
+def _told(folder: Path) -> Path:
+    return folder / "door.json"
 
 
 def command(configuration: Path) -> list[str]:

@@ -50,6 +50,7 @@ def install(suite: Suite, user: str, units: Path, settings: Path, dry_run: bool,
     gone = _gone(written, machine)
     if not dry_run:
         suite.get_models()
+        suite.prepare(plan, wanted)
         _write(written, gone, machine)
     if as_json:
         print_json({"written": {str(file.path): "" if file.secret else file.text for file in written}, "removed": gone})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from cli.waiting import listens
 from tests.e2e.running import RunningSuite
+from tests.integration.deploy.doors import certificate
 from tests.parts import wait_until
 
 
@@ -76,6 +78,23 @@ def test_a_variable_stands_over_a_port_in_the_file(small_suite: RunningSuite) ->
 
     assert answer.returncode == 0, answer.stderr
     assert f"It answers at http://127.0.0.1:{other}" in answer.stdout
+
+
+def test_nginx_keeps_its_certificate_under_commands_that_are_not_told_of_it(
+    small_suite: RunningSuite, tmp_path: Path
+) -> None:
+    chain, key = certificate(tmp_path)
+    told = {"SERVOIR_TLS_CERTIFICATE": str(chain), "SERVOIR_TLS_KEY": str(key)}
+    port = small_suite.first_port + 18
+    assert small_suite.run("up", SERVOIR_HTTPS_PORT=str(port), **told).returncode == 0
+
+    for command in (["status"], ["doctor"], ["install", "--dry-run", "--user", "daemon"]):
+        small_suite.run(*command)
+    renewed, _ = certificate(tmp_path)
+    answer = small_suite.run("restart", "nginx")
+
+    assert answer.returncode == 0, answer.stderr
+    assert ssl.get_server_certificate(("127.0.0.1", port)).split() == renewed.read_text().split()
 
 
 def test_a_mongodb_that_is_away_is_an_error_that_names_its_url(small_suite: RunningSuite) -> None:

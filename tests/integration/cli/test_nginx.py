@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from embedded import Missing, nginx
-from embedded.front_door import FrontDoor
+from embedded.front_door import FrontDoor, Tls
 from tests.parts import Server, absent, free_port, wait_until
 
 MOST_BYTES = 100_000
@@ -82,6 +82,28 @@ def _logged(front: _Front, request_id: str) -> dict[str, object]:
 
 def test_its_configuration_is_found_right_by_nginx_itself(front: _Front, tmp_path: Path) -> None:
     assert nginx.fault(tmp_path / "nginx" / "nginx.conf") == ""
+
+
+def test_the_door_is_written_again_as_it_was_told_by_who_does_not_know_that(tmp_path: Path) -> None:
+    tls = Tls("0.0.0.0:8443", tmp_path / "chain.pem", tmp_path / "key.pem", public_port=8443)
+    written = nginx.write_door(FrontDoor(tmp_path / "nginx", http_address="0.0.0.0:80", tls=tls))
+    text = written.read_text()
+    written.write_text("by templates of before")
+
+    nginx.write_door_again(tmp_path / "nginx")
+
+    assert written.read_text() == text and str(tls.certificate) in text
+
+
+@pytest.mark.parametrize("told", [None, "{", '{"http_address": 80}'])
+def test_what_nobody_can_tell_any_more_is_left_as_it_is(tmp_path: Path, told: str | None) -> None:
+    (tmp_path / "nginx.conf").write_text("by code of before")
+    if told is not None:
+        (tmp_path / "door.json").write_text(told)
+
+    nginx.write_door_again(tmp_path)
+
+    assert (tmp_path / "nginx.conf").read_text() == "by code of before"
 
 
 def test_the_callers_request_id_goes_through_and_into_the_log(front: _Front) -> None:

@@ -11,7 +11,7 @@ import pytest
 from chassis.settings import BadSettings, load
 from cli.deployment import Deployment, ModelEntry
 from cli.errors import Stop
-from cli.programs import PARTS, Plan, Program, Served, model_servers, programs
+from cli.programs import PARTS, Plan, Program, Served, front_door, model_servers, programs
 from cli.settings import Ports, Settings
 
 
@@ -80,10 +80,25 @@ def test_with_a_certificate_nginx_serves_https_and_this_machine_goes_behind_it(t
 
     nginx = next(program for program in programs(plan) if program.name == "nginx")
 
-    written = (tmp_path / "run" / "nginx" / "nginx.conf").read_text()
+    text = front_door(plan).text()
     assert nginx.ports == (8080, 8443)
-    assert "listen 0.0.0.0:8443 ssl" in written and "return 308 https://$host:8443" in written
+    assert "listen 0.0.0.0:8443 ssl" in text and "return 308 https://$host:8443" in text
     assert plan.url == "http://127.0.0.1:8090"
+
+
+def test_a_plan_changes_nothing(tmp_path: Path) -> None:
+    programs(_plan(tmp_path, ModelEntry("a-b-1")))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nginx_is_started_again_where_it_is_told_something_else(tmp_path: Path) -> None:
+    def told(**settings: Any) -> dict[str, str]:
+        found = programs(_plan(tmp_path, **settings))
+        return next(program.environment for program in found if program.name == "nginx")
+
+    assert told() == told()
+    assert told() != told(http_host="0.0.0.0")
 
 
 def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
