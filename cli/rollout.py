@@ -23,6 +23,7 @@ from cli.model_set import Entries, of_problem, problem_of
 from cli.output import step
 from cli.programs import programs, servers_of
 from cli.suite import Suite
+from cli.supervision import Away
 from cli.versions import Move, plan_move
 
 SETTLE_S = 2.0
@@ -40,8 +41,7 @@ class Rollout:
     """
 
     def __init__(self, suite: Suite, *, settle_s: float = SETTLE_S, patience_s: float = PATIENCE_S) -> None:
-        if not suite.supervisor.runs():
-            raise Stop("the suite does not run here", "Start it with `servoir up`.", code=Exit.AWAY)
+        suite.supervisor.check_runs()
         self._suite = suite
         self._settle_s, self._patience_s = settle_s, patience_s
 
@@ -96,9 +96,14 @@ class Rollout:
 
     @contextmanager
     def _taken_back_on_failure(self, key: str, before: Entries) -> Iterator[None]:
-        """Make the models *before* those that are served again, where what is done here fails."""
+        """Make the models *before* those that are served again, where what is done here fails.
+
+        A suite that was stopped meanwhile stays so: nothing of this is remembered, so that it starts as it was before.
+        """
         try:
             yield
+        except Away:
+            raise
         except (Stop, KeyboardInterrupt) as failure:
             self._suite.apply_model_servers(key, before)
             if isinstance(failure, Stop):

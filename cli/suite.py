@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -85,6 +88,7 @@ class Suite:
             wanted = programs(plan)
         except Missing as missing:
             raise Stop(str(missing), "Then start again.", code=Exit.NOT_READY) from missing
+        self._end_what_is_left()
         self._check_ports(wanted)
         self.get_models()
         self.prepare(plan, wanted)
@@ -139,6 +143,7 @@ class Suite:
 
         Those that are no longer wanted finish what they have, and end before this returns; none is started.
         """
+        self.supervisor.check_runs()
         plan = self.plan(entries)
         wanted = programs(plan)
         servers = servers_of(key, wanted)
@@ -155,23 +160,24 @@ class Suite:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let nobody else change what runs meanwhile; raises Stop where somebody does."""
+        """Let nobody else change what runs meanwhile; raises Stop where somebody does, saying who."""
         folder = self.settings.home / "run"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "changing.lock").open("w") as lock:
+        with (folder / "changing.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Stop("another command is changing what runs here", "Try again when it has ended.") from error
+                raise _occupied(lock) from error
+            lock.truncate(0)
+            lock.write(f"{os.getpid()} {shlex.join(sys.argv[1:])}")
+            lock.flush()
             yield
 
     def stop(self) -> int:
         """Stop everything, last started first; return how many processes had to be ended one by one."""
         if self.supervisor.runs():
-            processes = leftovers.find(self.settings.home)
             self.supervisor.shut_down()
-            leftovers.wait(processes, _STOP_S)
-        return leftovers.end(self.settings.home)
+        return self._end_what_is_left()
 
     @property
     def _slots(self) -> Path:
@@ -188,11 +194,18 @@ class Suite:
 
     # -- the steps of a start ----------------------------------------------------------------------
 
+    def _end_what_is_left(self) -> int:
+        """End the processes of a supervisor that is no more; return how many. One that is about to end is waited for.
+
+        While it is, its programs finish what they have.
+        """
+        if self.supervisor.ends():
+            leftovers.wait(leftovers.find(self.settings.home), _STOP_S)
+        return 0 if self.supervisor.runs() else leftovers.end(self.settings.home)
+
     def _check_ports(self, wanted: Sequence[Program]) -> None:
-        """Raise Stop where a port of what does not run yet is taken; what an earlier run left behind is ended."""
+        """Raise Stop where a port of what does not run yet is taken."""
         running = {process.name for process in self.supervisor.processes()} if self.supervisor.runs() else set()
-        if not running:
-            leftovers.end(self.settings.home)
         ports.check_free(program for program in wanted if program.name not in running)
 
     def _start_stores(self, plan: Plan) -> None:
@@ -261,3 +274,13 @@ class Suite:
             last = "\n".join(answer.stderr.strip().splitlines()[-_LAST_LINES:])
             raise Stop(f"the demo model {key} could not be made:\n{last}", "Then start again.")
         return Path(answer.stdout.strip().splitlines()[-1])
+
+
+def _occupied(lock: TextIO) -> Stop:
+    """Return what to say where somebody holds *lock*, who has written into it who that is."""
+    lock.seek(0)
+    pid, _, arguments = lock.read().partition(" ")
+    if not pid:  # it is being written at this moment
+        return Stop("another command is changing what runs here", "Try again when it has ended.")
+    advice = f"Try again when it has ended, or break it off: `kill -INT {pid}`."
+    return Stop(f"`servoir {arguments}` (process {pid}) is changing what runs here", advice)

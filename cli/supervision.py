@@ -13,10 +13,11 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from chassis.settings import environment
 from chassis.whole_file import write_whole
@@ -43,6 +44,16 @@ class Process(NamedTuple):
     detail: str
 
 
+class Away(Stop):
+    """The supervisor does not run; or it will not *soon*, and takes no orders any more."""
+
+    def __init__(self, *, soon: bool) -> None:
+        problem = "the suite is being stopped here" if soon else "the suite does not run here"
+        advice = "When it has ended, `servoir up` starts it again." if soon else "Start it with `servoir up`."
+        super().__init__(problem, advice, code=Exit.AWAY)
+        self.soon = soon
+
+
 class Supervisor:
     """The supervisor of the suite in *home*."""
 
@@ -52,31 +63,44 @@ class Supervisor:
         self._folder = home / "run"
         self._socket = self._folder / "supervisor.sock"
         self._configuration = self._folder / "supervisord.conf"
+        self._log = self.logs / "supervisord.log"
+
+    def check_runs(self) -> None:
+        """Raise Away where it does not run, or is about to end."""
+        self._ask("getState")
 
     def runs(self) -> bool:
-        """Return whether it answers."""
+        """Return whether it runs, and is not about to end."""
         try:
-            self._orders().getState()
-        except (OSError, xmlrpc.client.Error):
+            self.check_runs()
+        except Away:
             return False
         return True
 
+    def ends(self) -> bool:
+        """Return whether it stops all programs at this moment, to end then."""
+        try:
+            self.check_runs()
+        except Away as away:
+            return away.soon
+        return False
+
     def pid(self) -> int:
         """Return its process id."""
-        return cast(int, self._orders().getPID())
+        return cast(int, self._ask("getPID"))
 
     def configure(self, programs: Sequence[Program], *, only: str = "") -> None:
         """Make *programs* those that it knows: start it where it does not run, else stop what is no longer wanted.
 
         No program is started by this. One whose command or environment has changed is stopped. With *only*, what
-        begins with this comes and goes, and all else that runs is left as it is.
+        begins with this comes and goes, and all else that runs is left as it is; where it does not run, Away is raised.
         """
         if len(str(self._socket)) > LONGEST_SOCKET_PATH:
             raise Stop(f"the path {self._socket} is too long for a socket", "Choose a shorter SERVOIR_HOME.")
         for folder in (self._folder, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._configuration, self._text(programs))
-        if self.runs():
+        if only or self.runs():
             self._reload(only)
         else:
             self._start()
@@ -84,32 +108,42 @@ class Supervisor:
     def start(self, name: str) -> None:
         """Start a program that it knows, if it does not run; does not wait for it."""
         if self.process(name).state not in ("RUNNING", "STARTING"):
-            self._orders().startProcess(name, False)
+            self._ask("startProcess", name, False)
 
     def stop(self, name: str) -> None:
         """Stop a program, and return when it has ended."""
         if self.process(name).state in ("RUNNING", "STARTING", "BACKOFF"):
-            self._orders().stopProcess(name, True)
+            self._ask("stopProcess", name, True)
 
     def processes(self) -> list[Process]:
         """Return every program that it knows."""
-        return [_process(info) for info in cast(list[dict[str, Any]], self._orders().getAllProcessInfo())]
+        return [_process(info) for info in cast(list[dict[str, Any]], self._ask("getAllProcessInfo"))]
 
     def process(self, name: str) -> Process:
         """Return the program *name*."""
-        return _process(cast(dict[str, Any], self._orders().getProcessInfo(name)))
+        return _process(cast(dict[str, Any], self._ask("getProcessInfo", name)))
 
     def shut_down(self) -> None:
         """Have it stop all programs, last started first, and end itself; does not wait."""
-        self._orders().shutdown()
+        self._ask("shutdown")
 
     def log_file(self, name: str) -> Path:
         """Return where the program's output goes."""
         return self.logs / f"{name}.log"
 
-    def _orders(self) -> Any:
+    def _ask(self, order: str, *arguments: object) -> Any:
+        """Return its answer to an order; raises Away where it takes none, and Stop where it refuses this one."""
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        orders = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        try:
+            return getattr(orders, order)(*arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise Away(soon=True) from fault
+            asked = " ".join(map(str, [order, *arguments]))
+            raise Stop(f"the supervisor refuses {asked}: {fault.faultString}", f"See {self._log}.") from fault
+        except (OSError, HTTPException, xmlrpc.client.ProtocolError) as error:
+            raise Away(soon=False) from error
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
@@ -121,24 +155,23 @@ class Supervisor:
                 return
             time.sleep(0.05)
         said = (answer.stdout + answer.stderr).strip()
-        raise Stop(f"the supervisor does not start: {said}", f"See {self.logs}/supervisord.log.", code=Exit.NOT_READY)
+        raise Stop(f"the supervisor does not start: {said}", f"See {self._log}.", code=Exit.NOT_READY)
 
     def _reload(self, only: str) -> None:
-        orders = self._orders()
-        ((added, changed, removed),) = orders.reloadConfig()
+        ((added, changed, removed),) = self._ask("reloadConfig")
         restarted = [] if only else changed
         for name in [*restarted, *removed]:
             if name.startswith(only):
                 self.stop(name)
-                orders.removeProcessGroup(name)
+                self._ask("removeProcessGroup", name)
         for name in [*added, *restarted]:
             if name.startswith(only):
-                orders.addProcessGroup(name)
+                self._ask("addProcessGroup", name)
 
     def _text(self, programs: Iterable[Program]) -> str:
         head = _section(
             "supervisord",
-            logfile=self.logs / "supervisord.log",
+            logfile=self._log,
             pidfile=self._folder / "supervisord.pid",
             childlogdir=self.logs,
             directory=ROOT,

@@ -21,8 +21,7 @@ _MODEL = "servoir_model_server_"
 @click.pass_obj
 def status(suite: Suite, as_json: bool) -> None:
     """Show every process of the suite on this machine. Exit code 0 when all of it serves, 5 when not."""
-    if not suite.supervisor.runs():
-        raise Stop("the suite does not run here", "Start it with `servoir up`.", code=Exit.AWAY)
+    suite.supervisor.check_runs()
     wanted = {program.name: program for program in programs(suite.plan(suite.entries_now()))}
     rows = [_row(process, wanted.get(process.name)) for process in suite.supervisor.processes()]
     health = _health(suite)

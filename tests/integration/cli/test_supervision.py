@@ -13,7 +13,8 @@ import pytest
 from cli import leftovers, waiting
 from cli.errors import Exit, Stop
 from cli.programs import Program
-from cli.supervision import Supervisor
+from cli.supervision import Away, Supervisor
+from tests.integration.cli.draining import Draining
 from tests.parts import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -85,6 +86,46 @@ def test_waiting_gives_up_with_the_last_words_of_what_does_not_start(supervisor:
 
     assert stop.value.code == Exit.NOT_READY
     assert str(supervisor.log_file("failing")) in stop.value.advice
+
+
+@pytest.fixture
+def draining(supervisor: Supervisor, tmp_path: Path) -> Draining:
+    """A program that still finishes what it has, and its supervisor that waits for it to end."""
+    made = Draining(tmp_path)
+    supervisor.configure([made.program])
+    supervisor.start("slow")
+    wait_until(lambda: made.said() == ["started"], what="it has started")
+    supervisor.shut_down()
+    wait_until(lambda: made.said() == ["started", "told to end"], what="it is told to end")
+    return made
+
+
+def test_one_that_is_ending_neither_runs_nor_takes_orders(supervisor: Supervisor, draining: Draining) -> None:
+    assert supervisor.ends() and not supervisor.runs()
+    for order in (supervisor.processes, lambda: supervisor.start("slow"), supervisor.shut_down):
+        with pytest.raises(Away, match="is being stopped"):
+            order()
+
+    draining.finish()
+
+    wait_until(lambda: not supervisor.ends(), what="it has ended")
+    assert not supervisor.runs()
+    with pytest.raises(Away, match="does not run"):
+        supervisor.processes()
+
+
+def test_a_change_to_what_runs_starts_no_supervisor(supervisor: Supervisor, tmp_path: Path) -> None:
+    with pytest.raises(Away):
+        supervisor.configure([Program("model-a-b-1-0", SLEEP)], only="model-a-b-1-")
+
+    assert leftovers.find(tmp_path) == []
+
+
+def test_an_order_that_it_refuses_is_told(supervisor: Supervisor) -> None:
+    supervisor.configure([Program("sleeper", SLEEP)])
+
+    with pytest.raises(Stop, match="refuses getProcessInfo nobody: BAD_NAME"):
+        supervisor.start("nobody")
 
 
 def test_its_socket_and_its_configuration_are_for_this_user_only(supervisor: Supervisor, tmp_path: Path) -> None:
