@@ -10,7 +10,7 @@ from functools import partial
 import psutil
 
 from cli import waiting
-from cli.errors import Exit, Stop
+from cli.errors import Stop
 from cli.output import step
 from cli.programs import Program, programs, servers_of
 from cli.rollout import Rollout
@@ -28,8 +28,7 @@ class Renewal:
     """Restarts parts of a suite that runs here; raises Stop where it does not, or where a part does not come back."""
 
     def __init__(self, suite: Suite) -> None:
-        if not suite.supervisor.runs():
-            raise Stop("the suite does not run here", "Start it with `servoir up`.", code=Exit.AWAY)
+        suite.supervisor.check_runs()
         self._suite = suite
 
     def renew(self, parts: Sequence[str]) -> list[str]:
@@ -58,9 +57,12 @@ class Renewal:
             self._wait(name, partial(waiting.listens, program.ports[0]))
 
     def _reload(self, name: str) -> None:
-        """Have *name* start new processes, which take over from its old ones."""
-        master = self._suite.supervisor.process(name).pid
-        old = _children(master)
+        """Have *name* start new processes, which take over from its old ones; start it where it is down."""
+        process = self._suite.supervisor.process(name)
+        if process.state != "RUNNING":  # its process id is 0 then: a signal would go to this command and its callers
+            self._restart(name)
+            return
+        master, old = process.pid, _children(process.pid)
         with step(f"{name} reloaded"):
             os.kill(master, signal.SIGHUP)
             self._wait(name, lambda: len(_children(master) - old) >= len(old) and not _children(master) & old)

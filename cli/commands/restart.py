@@ -25,8 +25,8 @@ def restart(suite: Suite, parts: tuple[str, ...], as_json: bool) -> None:
     """Restart PARTS: registry, dispatcher, jobs, gateway, nginx, or models by their keys; without any, all of these.
 
     Each serves again before the next one ends. A model with one server gets a second one meanwhile, which needs its
-    memory twice. Gateways and nginx are reloaded: new processes take over, old ones finish what they have. MongoDB and
-    Valkey run on. What has changed in servoir.yaml is for `servoir up`.
+    memory twice. Gateways and nginx are reloaded: new processes take over, old ones finish what they have. A part that
+    is down is started. MongoDB and Valkey run on. What has changed in servoir.yaml is for `servoir up`.
     """
     with suite.changing():
         done = Renewal(suite).renew(parts)

@@ -15,6 +15,7 @@ import pytest
 from cli import leftovers
 from cli.errors import Stop
 from cli.programs import Program
+from cli.renewal import Renewal
 from cli.rollout import Rollout
 from cli.settings import Settings
 from cli.suite import Suite
@@ -111,3 +112,25 @@ def test_a_change_that_somebody_stops_the_suite_under_starts_nothing_again(machi
     assert [type(stop) for stop in stopped] == [Away]
     assert leftovers.find(machine.home) == []
     assert machine.suite.models.entries()[KEY].replicas == 0
+
+
+@pytest.mark.parametrize("name", ["gateway", "nginx"])
+def test_a_part_that_is_down_is_started_by_its_restart(machine: Machine, name: str) -> None:
+    port = str(machine.ports["gateway" if name == "gateway" else "http"])
+    part = Program(name, [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port])
+    machine.runs(part)
+    machine.supervisor.stop(name)
+
+    answer = machine.servoir("restart", name)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert machine.supervisor.process(name).state in ("STARTING", "RUNNING")
+
+
+def test_a_part_that_does_not_come_back_is_told_with_its_last_words(machine: Machine) -> None:
+    machine.supervisor.configure(
+        [Program("gateway", [sys.executable, "-c", "raise SystemExit('no Redis at nowhere')"])]
+    )
+
+    with pytest.raises(Stop, match="no Redis at nowhere"):
+        Renewal(machine.suite).renew(["gateway"])
