@@ -17,6 +17,7 @@ from cli.errors import Stop
 from cli.findings import Finding, clock, mongodb_version
 from cli.output import readable_bytes
 from cli.programs import programs
+from cli.settings import Settings
 from cli.suite import Suite
 from embedded import Missing, mongod, nginx, valkey
 
@@ -70,17 +71,26 @@ def _configuration(suite: Suite) -> Iterator[Finding]:
 
 
 def _mongodb(suite: Suite) -> Iterator[Finding]:
-    if url := suite.settings.mongo_url:
+    settings = _settings(suite)
+    if url := settings.mongo_url:
         yield from _own_mongodb(url)
         return
     try:
-        binary = mongod.binary(suite.settings.mongod)
+        binary = mongod.binary(settings.mongod)
     except Missing as missing:
         yield Finding("MongoDB", "wrong", str(missing))
         return
     said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
     version = next((word.removeprefix("v") for word in said if word.startswith("v") and word[1:2].isdigit()), "0.0")
     yield mongodb_version(version, f"at {binary}", "Install a newer one, or name another binary with SERVOIR_MONGOD.")
+
+
+def _settings(suite: Suite) -> Settings:
+    """Return what servoir.yaml and the environment say; the latter alone where the file is wrong, as is told apart."""
+    try:
+        return suite.deployed
+    except (Stop, BadSettings):
+        return suite.settings
 
 
 def _own_mongodb(url: str) -> Iterator[Finding]:
@@ -98,7 +108,7 @@ def _own_mongodb(url: str) -> Iterator[Finding]:
 
 def _redis(suite: Suite) -> Iterator[Finding]:
     """Look at a Redis of the operator's own; the one that is started here is set up right."""
-    if not (url := suite.settings.redis_url):
+    if not (url := _settings(suite).redis_url):
         return
     try:
         append_only = own_redis.ask(url, "CONFIG", "GET", "appendonly")[1:] == ["yes"]
@@ -114,7 +124,7 @@ def _redis(suite: Suite) -> Iterator[Finding]:
 
 def _servers(suite: Suite) -> Iterator[Finding]:
     servers: list[tuple[str, Callable[[], str]]] = [("nginx", nginx.binary)]
-    if not suite.settings.redis_url:
+    if not _settings(suite).redis_url:
         servers.append(("Valkey", valkey.binary))
     for name, binary in servers:
         try:

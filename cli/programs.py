@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from cli.deployment import MOST_MODEL_SERVERS, Deployment, ModelEntry
+from cli.deployment import MOST_MODEL_SERVERS, Deployment, ModelEntry, variables_of_services
 from cli.errors import Stop
 from cli.settings import ROOT, Ports, Settings, as_variables
 from cli.slots import assigned
@@ -186,7 +186,7 @@ def _model_server(plan: Plan, served: Served, name: str, slot: int) -> Program:
         "SERVOIR_ADDRESS": f"127.0.0.1:{port}",
         "SERVOIR_REGISTRY_ADDRESS": f"127.0.0.1:{plan.ports.registry_port}",
         "SERVOIR_METRICS_PORT": str(metrics_port),
-        "SERVOIR_MEMORY_CAP": served.entry.memory_cap,
+        **({"SERVOIR_MEMORY_CAP": served.entry.memory_cap} if served.entry.memory_cap else {}),
         **as_variables(served.entry.settings),
     }
     server = _service(plan, name, "services.model_server", environment, (port, metrics_port), stop_s=40)
@@ -197,7 +197,7 @@ def _service(
     plan: Plan, name: str, module: str, environment: dict[str, str], ports: tuple[int, ...], *, stop_s: int = 10
 ) -> Program:
     """Return one of our own services; its *environment* stands over the deployment's settings."""
-    own = {**as_variables(plan.deployment.settings), **environment}
+    own = {**variables_of_services(plan.deployment), **environment}
     own = {"SERVOIR_HOME": str(plan.settings.home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **own}
     return Program(name, [sys.executable, "-m", module], own, ports, stop_s)
 

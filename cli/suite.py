@@ -18,7 +18,7 @@ import msgspec
 
 from chassis.settings import environment
 from cli import admin_token, leftovers, ports, waiting
-from cli.deployment import Deployment, ModelEntry, ports_of, read_deployment
+from cli.deployment import Deployment, ModelEntry, ports_of, read_deployment, settings_of
 from cli.errors import Exit, Stop
 from cli.gateway import Gateway
 from cli.model_folder import ModelFolder, read_model_folder
@@ -52,9 +52,14 @@ class Suite:
         return read_deployment(self.settings.config)
 
     @cached_property
+    def deployed(self) -> Settings:
+        """The settings with what servoir.yaml says of them, over which the environment stands."""
+        return settings_of(self.deployment, self.settings, environment())
+
+    @cached_property
     def gateway(self) -> Gateway:
         """The suite over HTTP, at SERVOIR_URL where that is set."""
-        url = self.settings.url or local_url(self.settings, ports_of(self.deployment, environment()))
+        url = self.settings.url or local_url(self.deployed, ports_of(self.deployment, environment()))
         return Gateway(url, admin_token=admin_token.read(self.settings), api_key=self.settings.api_key)
 
     @cached_property
@@ -69,7 +74,7 @@ class Suite:
         models = [Served(key, entry, self.store.folder(key)) for key, entry in wanted.items()]
         slots = read_slots(self._slots) if self.supervisor.runs() else {}
         listening = ports_of(self.deployment, environment())
-        return Plan(self.settings, listening, self.deployment, models, admin_token.make(self.settings), slots)
+        return Plan(self.deployed, listening, self.deployment, models, admin_token.make(self.settings), slots)
 
     def get_models(self) -> None:
         """Bring every model that is to be served into the store; demo models are made where they are not there."""
@@ -209,12 +214,12 @@ class Suite:
         ports.check_free(program for program in wanted if program.name not in running)
 
     def _start_stores(self, plan: Plan) -> None:
-        if not self.settings.mongo_url:
+        if not plan.settings.mongo_url:
             port = plan.ports.mongo_port
             with step(f"MongoDB on 127.0.0.1:{port}"):
                 self._start("mongod", lambda: waiting.listens(port))
                 mongod.initiate(port)
-        if not self.settings.redis_url:
+        if not plan.settings.redis_url:
             port = plan.ports.redis_port
             with step(f"Valkey on 127.0.0.1:{port}"):
                 self._start("valkey", lambda: waiting.redis_answers(port))

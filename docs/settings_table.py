@@ -35,9 +35,12 @@ _HEAD = """# Settings
 
 Written from the code by `make settings`; don't edit this page. Every setting is an environment variable. A suite on
 one machine takes those of its services from `settings:` in servoir.yaml (`gateway_workers: 4` is
-`SERVOIR_GATEWAY_WORKERS=4`), of one model's servers from that model's `settings:`. A variable with `_FILE` behind its
-name (`SERVOIR_MONGO_URL_FILE=/run/secrets/mongo_url`) names a file that holds the value, as containers are given
-secrets.
+`SERVOIR_GATEWAY_WORKERS=4`), of one model's servers from that model's `settings:`. Of the command's own, `redis_url`,
+`mongo_url`, `mongod`, `http_host`, `tls_certificate`, `tls_key` and `max_upload_bytes` may stand there too; the
+variable stands over the file. What must be said elsewhere is refused there.
+
+A variable with `_FILE` behind its name (`SERVOIR_MONGO_URL_FILE=/run/secrets/mongo_url`) names a file that holds the
+value, as containers are given secrets.
 
 All that is wrong is named together, before anything connects: values that cannot be read or make no sense, and
 `SERVOIR_` variables that no part of a suite knows, with the one that was probably meant. The service then ends with

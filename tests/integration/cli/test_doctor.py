@@ -147,6 +147,12 @@ def test_servers_that_are_away_are_named(patient: Patient) -> None:
     assert "SERVOIR_MONGO_URL" in wrong["MongoDB"]["advice"]
 
 
+def test_servers_that_servoir_yaml_names_are_examined(patient: Patient) -> None:
+    patient.settings = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"}
+
+    assert list(patient.examine()) == ["Redis"]
+
+
 def test_a_mongodb_of_ones_own_is_examined_too(patient: Patient, mongo_url: str) -> None:
     assert patient.examine(SERVOIR_MONGO_URL=mongo_url) == {}
 

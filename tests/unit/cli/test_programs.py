@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chassis.known_variables import KNOWN
 from chassis.settings import BadSettings, load
-from cli.deployment import Deployment, ModelEntry
+from cli.deployment import Deployment, ModelEntry, read_deployment, settings_of
 from cli.errors import Stop
 from cli.programs import PARTS, Plan, Program, Served, front_door, model_servers, programs
 from cli.settings import Ports, Settings
@@ -18,7 +21,7 @@ from cli.settings import Ports, Settings
 def _plan(home: Path, *entries: ModelEntry, told: dict[str, object] | None = None, **settings: Any) -> Plan:
     models = [Served(entry.model, entry, home / "store" / "models" / entry.model) for entry in entries]
     deployment = Deployment(list(entries), settings=told or {})
-    return Plan(Settings(home=home, **settings), Ports(), deployment, models, "secret")
+    return Plan(settings_of(deployment, Settings(home=home, **settings), {}), Ports(), deployment, models, "secret")
 
 
 def _ports(found: list[Program]) -> dict[str, int]:
@@ -66,6 +69,41 @@ def test_the_settings_of_a_model_stand_over_those_of_all(tmp_path: Path) -> None
 
     told = server.environment
     assert (told["SERVOIR_THREADS"], told["SERVOIR_LOG_LEVEL"], told["SERVOIR_MEMORY_CAP"]) == ("4", "debug", "1GiB")
+
+
+def test_a_cap_for_all_models_holds_for_those_without_one(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, ModelEntry("a-b-1", memory_cap="1GiB"), ModelEntry("c-d-1"), told={"memory_cap": "2GiB"})
+
+    assert [server.environment["SERVOIR_MEMORY_CAP"] for server in model_servers(plan)] == ["1GiB", "2GiB"]
+
+
+_SAMPLES = {
+    "text": sys.executable,  # a mongod must be something that starts
+    "whole number": 7,
+    "number": 7,
+    "true or false": True,
+    "path": "/somewhere",
+    "size": 7,
+    "list": ["/here", "/there"],
+}
+
+
+@pytest.mark.parametrize("name", [name.removeprefix("SERVOIR_").lower() for name in KNOWN])
+def test_no_setting_of_the_file_is_without_effect(tmp_path: Path, name: str) -> None:
+    told = {name: _SAMPLES[KNOWN[f"SERVOIR_{name.upper()}"]]}
+    if name.startswith("tls_"):
+        told |= {"tls_certificate": "/somewhere/chain.pem", "tls_key": "/somewhere/key.pem"}
+    file = tmp_path / "servoir.yaml"
+    file.write_text(json.dumps({"models": [{"model": "a-b-1"}], "settings": told}))
+
+    try:
+        told = read_deployment(file).settings
+    except Stop as stop:
+        assert name in stop.problem
+        return
+
+    without, plan = _plan(tmp_path, ModelEntry("a-b-1")), _plan(tmp_path, ModelEntry("a-b-1"), told=told)
+    assert (programs(plan), front_door(plan)) != (programs(without), front_door(without))
 
 
 def test_only_the_gateway_is_told_the_admin_token(tmp_path: Path) -> None:
