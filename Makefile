@@ -1,6 +1,6 @@
 # Every command of a developer, an operator and of CI. `make` alone lists them.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 LINES ?= 100
 URL ?= http://127.0.0.1:8080
@@ -65,7 +65,7 @@ loadtest: install  ## users like ours for a minute on the suite that runs (URL=,
 
 ##@ The code
 install:  ## make .venv from requirements.lock, if the lock has changed
-	@$(PYTHON) cli/bootstrap.py
+	@$(if $(PYTHON),$(PYTHON) cli/bootstrap.py,echo "no Python here: install 3.11, 3.12 or 3.13, with venv and pip" >&2; exit 1)
 
 check: install  ## lint, formatting, types
 	$(BIN)/ruff check .

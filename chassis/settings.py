@@ -77,7 +77,7 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
     int: int,
     float: float,
     bool: _parse_bool,
-    Path: lambda text: Path(text).expanduser(),
+    Path: lambda text: Path(text).expanduser().absolute(),  # whom it is handed on to works in another folder
     Bytes: parse_bytes,
     tuple[str, ...]: _parse_list,
 }

@@ -1,4 +1,4 @@
-"""Makes the virtual environment of a checkout: ``python3 cli/bootstrap.py``. Needs nothing but Python 3.11 and pip.
+"""Makes the virtual environment of a checkout: ``python3 cli/bootstrap.py``. Needs nothing but Python and pip.
 
 Everything comes from requirements.lock, each file held to its hash, and the command ``servoir`` is put into
 ``.venv/bin``. When the lock has not changed since, nothing is done.
@@ -19,40 +19,52 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
-_PIP = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+OLDEST, NEWEST = (3, 11), (3, 13)
+_PIP = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
 _WIDTH = 60
 
 
 def main() -> int:
     """Bring ``.venv`` to what the lock says; return the exit code."""
-    if complaint := _complaint():
-        print(complaint, file=sys.stderr)
+    if wrong := complaint(sys.version_info[:2]):
+        print(wrong, file=sys.stderr)
         return 1
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return 0
     began = time.monotonic()
-    if not (VENV / "bin" / "python").exists():
+    if not _has_pip():
         print("making .venv", flush=True)
-        venv.create(VENV, with_pip=True, symlinks=True)
-    if not _install([*_PIP, "--require-hashes", "-r", str(LOCK)], count=_packages()):
+        venv.create(VENV, with_pip=True, symlinks=True, clear=True)
+    if not _install([*_PIP, "install", "--require-hashes", "-r", str(LOCK)], count=_packages()):
         return 1
-    if not _install([*_PIP, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], count=1):
+    if not _install([*_PIP, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], count=1):
         return 1
     STAMP.write_text(wanted)
     print(f".venv is ready after {time.monotonic() - began:.0f} s", flush=True)
     return 0
 
 
-def _complaint() -> str:
-    """Return what this machine lacks; nothing where it lacks nothing."""
-    version = ".".join(map(str, sys.version_info[:2]))
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file alone is run by whatever Python there is
-        return f"Python 3.11 or newer is needed, this is {version}: install it, and say `make PYTHON=python3.11 …`"
-    missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
-    if missing and not VENV.exists():
-        return f"this Python lacks {' and '.join(missing)}: install the Debian package python{version}-venv"
+def complaint(version: tuple[int, ...]) -> str:
+    """Return what this machine, with a Python of this *version*, lacks; nothing where it lacks nothing."""
+    name = ".".join(map(str, version))
+    if not OLDEST <= version <= NEWEST:
+        return (
+            f"Python 3.11, 3.12 or 3.13 is needed, for which all packages of {LOCK.name} are made; this is {name}: "
+            "install one of them, and say `make PYTHON=python3.13 …`"
+        )
+    missing = [module for module in ("venv", "ensurepip") if importlib.util.find_spec(module) is None]
+    if missing and not _has_pip():
+        return f"this Python lacks {' and '.join(missing)}: install the Debian package python{name}-venv"
     return ""
+
+
+def _has_pip() -> bool:
+    """Return whether ``.venv`` is there, whole: one whose making was broken off has no pip, or half of one."""
+    try:
+        return subprocess.run([*_PIP, "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def _packages() -> int:

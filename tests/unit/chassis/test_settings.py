@@ -43,6 +43,11 @@ def test_every_kind_of_value_is_read() -> None:
     assert load(Kettle, environ) == Kettle(2.25, 6, True, Path("/top"), Bytes(2 * 2**30), ("green", "black"), "ada")
 
 
+def test_a_path_counts_from_where_it_was_said() -> None:
+    assert load(Kettle, {"SERVOIR_SHELF": "var/top"}).shelf == Path.cwd() / "var" / "top"
+    assert load(Kettle, {"SERVOIR_SHELF": "~/top"}).shelf == Path.home() / "top"
+
+
 def test_false_is_false() -> None:
     assert load(Kettle, {"SERVOIR_WHISTLES": "false"}).whistles is False
 
