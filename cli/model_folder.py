@@ -10,6 +10,7 @@ import yaml
 
 from cli.errors import Stop
 
+_REFERENCE = "See docs/one-machine.md, Modelinfo."
 _AS_WRITTEN = ("org_name", "problem_id", "rel_num", "classes", "created_on", "description")
 """Fields that are text whatever they look like: YAML would read ``1`` as a number and ``no`` as a truth value."""
 
@@ -58,7 +59,7 @@ def _description(path: Path) -> Path:
     found = sorted(file for file in path.glob("*.yaml") if file.stem.count("-") == 2)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
-        raise Stop(f"{path} must hold one <org>-<problem>-<rel>.yaml; found: {names}", "See docs/api.md, modelinfo.")
+        raise Stop(f"{path} must hold one <org>-<problem>-<rel>.yaml; found: {names}", _REFERENCE)
     return found[0]
 
 
@@ -69,7 +70,7 @@ def _read(description: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise Stop(f"{description}: {error}", "Correct the YAML.") from error
     if not isinstance(document, dict):
-        raise Stop(f"{description} holds no fields", "See docs/api.md, modelinfo.")
+        raise Stop(f"{description} holds no fields", _REFERENCE)
     return document | {name: as_written[name] for name in _AS_WRITTEN if document.get(name) is not None}
 
 

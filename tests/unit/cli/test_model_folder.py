@@ -9,6 +9,7 @@ import pytest
 
 from cli.errors import Stop
 from cli.model_folder import read_model_folder
+from cli.settings import ROOT
 from tests.unit.cli.model_folders import WEIGHTS, files_entry, make_model_folder
 
 
@@ -60,3 +61,13 @@ def test_a_folder_describes_one_model(tmp_path: Path, names: list[str]) -> None:
 
     with pytest.raises(Stop, match="must hold one"):
         read_model_folder(tmp_path)
+
+
+def test_who_wrote_none_of_its_fields_is_told_where_they_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "acme-things-1.yaml").write_text("nothing")
+
+    with pytest.raises(Stop, match="holds no fields") as stop:
+        read_model_folder(tmp_path)
+
+    page, heading = stop.value.advice.removeprefix("See ").removesuffix(".").split(", ")
+    assert f"### {heading}\n" in (ROOT / page).read_text()
