@@ -6,5 +6,8 @@ import sys
 
 from gunicorn.app.wsgiapp import run
 
+from chassis.command_line import take_no_options
+
+take_no_options("services.gateway", "The gateway: HTTP, under Gunicorn.")
 sys.argv = ["servoir-gateway", "-c", "python:services.gateway.gunicorn_conf"]
 sys.exit(run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from chassis import logs, metrics
+from chassis.command_line import take_no_options
 from chassis.errors import ServoirError
 from chassis.settings import BadSettings, load
 from services.jobs.broker import Broker, Schedule
@@ -16,6 +17,7 @@ from services.jobs.worker import serve
 
 def main() -> int:
     """Start; return the process's exit status."""
+    take_no_options("services.jobs", "A worker of background jobs.")
     try:
         settings = load(Settings)
     except BadSettings as error:
@@ -31,7 +33,11 @@ def main() -> int:
         print(f"servoir jobs: no Redis at {logs.without_password(settings.redis_url)}: {advice}", file=sys.stderr)
         return 1
     settings.jobs_folder.mkdir(parents=True, exist_ok=True)
-    metrics.serve(settings.metrics_port, settings.metrics_host)
+    try:
+        metrics.serve(settings.metrics_port, settings.metrics_host)
+    except metrics.CannotShow as error:
+        print(f"servoir jobs: {error}", file=sys.stderr)
+        return 1
     broker = Broker(client)
     caretaker = Caretaker(Records(client, broker.enqueue), broker, Schedule(client), lease_s=settings.jobs_lease_s)
     serve(settings, caretaker)

@@ -10,6 +10,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from chassis import allocator, logs, metrics, notify
+from chassis.command_line import take_no_options
 from chassis.settings import BadSettings, described, load
 from services.queue.connections import connect
 from services.queue.dispatcher import Dispatcher
@@ -33,6 +34,7 @@ async def dispatch(settings: Settings) -> None:
 
 def main() -> int:
     """Start; return the process's exit status."""
+    take_no_options("services.queue", "The dispatcher: sends what waits to model servers.")
     try:
         settings = load(Settings)
     except BadSettings as error:
@@ -50,7 +52,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    metrics.serve(settings.metrics_port, settings.metrics_host)
+    try:
+        metrics.serve(settings.metrics_port, settings.metrics_host)
+    except metrics.CannotShow as error:
+        print(f"servoir dispatcher: {error}", file=sys.stderr)
+        return 1
     allocator.keep(_KEPT_BYTES, up_to=_LARGE_BYTES)
     uvloop.run(dispatch(settings))
     return 0

@@ -9,6 +9,7 @@ import sys
 import threading
 
 from chassis import logs, notify
+from chassis.command_line import take_no_options
 from chassis.errors import ServoirError
 from chassis.rpc_server import CannotBind
 from chassis.settings import BadSettings, described, load
@@ -18,6 +19,7 @@ from services.registry.settings import RegistrySettings
 
 def main() -> int:
     """Serve until told to end; return the exit code."""
+    take_no_options("services.registry", "The registry: models, their servers, keys and usage.")
     told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_end.set())
