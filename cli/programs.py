@@ -155,6 +155,7 @@ def _services(plan: Plan) -> Iterator[Program]:
         "SERVOIR_GATEWAY_ADDRESS": f"127.0.0.1:{ports.gateway_port}",
         "SERVOIR_ADMIN_TOKEN": plan.admin_token,
         "SERVOIR_MAX_UPLOAD_BYTES": str(plan.settings.max_upload_bytes),
+        "SERVOIR_MAX_PREDICT_TIMEOUT_S": str(plan.settings.max_predict_timeout_s),
     }
     yield _service(plan, "gateway", "services.gateway", gateway, (ports.gateway_port,), stop_s=40)
     door = front_door(plan)
@@ -174,6 +175,7 @@ def front_door(plan: Plan) -> FrontDoor:
         http_address=f"{settings.http_host}:{ports.http_port}",
         gateways=(f"127.0.0.1:{ports.gateway_port}",),
         max_upload_bytes=settings.max_upload_bytes,
+        longest_answer_s=settings.max_predict_timeout_s,
         tls=tls,
         worker_processes="1" if settings.http_host == "127.0.0.1" else "auto",
     )

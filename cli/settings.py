@@ -29,6 +29,7 @@ class Settings:
     tls_certificate: Path | None = setting(None, help="certificate and chain in one file: nginx serves HTTPS then")
     tls_key: Path | None = setting(None, help="the certificate's key")
     max_upload_bytes: Bytes = setting(Bytes(20 * 2**20), help="largest body of a request, for nginx and the gateways")
+    max_predict_timeout_s: float = setting(120.0, help="the longest deadline of a request, for nginx and the gateways")
 
     def __post_init__(self) -> None:
         if bool(self.tls_certificate) != bool(self.tls_key):
