@@ -189,7 +189,7 @@ def test_sigterm_lets_requests_at_hand_finish(world: World) -> None:
 
 
 def test_a_request_whose_client_left_a_proxy_is_not_run(world: World) -> None:
-    server = world.parts["model-server-0"]
+    server, gateway = world.parts["model-server-0"], world.parts["gateway-0"]
     through_proxy = {"X-Forwarded-For": "127.0.0.1", "X-Request-Id": "left-1"}
 
     server.pause()
@@ -197,6 +197,7 @@ def test_a_request_whose_client_left_a_proxy_is_not_run(world: World) -> None:
         stays = pool.submit(predict, world, name="stays.gif")
         with pytest.raises(httpx.ReadTimeout):
             predict(world, name="left.gif", timeout_s=10, patience_s=1.0, headers=through_proxy)
+        wait_until(lambda: b'"request_id":"left-1"' in gateway.log.read_bytes(), what="the gateway has seen it leave")
         server.resume()
 
         assert stays.result().status_code == 200
