@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,7 +42,22 @@ def _of_each_thread(change: Callable[[int], None]) -> None:
 
 
 def _may_raise_priority() -> bool:
-    return os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_NICE)[0] >= 20
+    """Return whether a priority may be raised again, by trying it in a thread that ends with what it was left.
+
+    Who runs this does not tell: root may lack the right in a container or a user namespace, others may be granted it.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_gives_way_and_comes_back).result()
+
+
+def _gives_way_and_comes_back() -> bool:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, before + 1)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+    except PermissionError:
+        return False
+    return True
 
 
 class LowPriority:
@@ -52,11 +67,14 @@ class LowPriority:
     """
 
     def __init__(self, nice: int = 10) -> None:
-        self._nice = nice if _may_raise_priority() else 0
+        self._nice = nice
 
     def __enter__(self) -> None:
         self._before = os.getpriority(os.PRIO_PROCESS, 0)
-        _set_priority(max(self._before, self._nice))
+        self._lowers = self._nice > self._before and _may_raise_priority()
+        if self._lowers:
+            _set_priority(self._nice)
 
     def __exit__(self, *_: object) -> None:
-        _set_priority(self._before)
+        if self._lowers:
+            _set_priority(self._before)

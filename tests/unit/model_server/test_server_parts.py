@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -224,3 +228,22 @@ def test_a_low_priority_ends_with_its_block_for_every_thread() -> None:
 
     assert priorities() == before
     go.set()
+
+
+LOW_AND_BACK = """
+import os
+from services.model_server.machine import LowPriority
+before = os.getpriority(os.PRIO_PROCESS, 0)
+with LowPriority(19):
+    print(os.getpriority(os.PRIO_PROCESS, 0) == before)
+print(os.getpriority(os.PRIO_PROCESS, 0) == before)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root has a right to drop")
+def test_root_without_the_right_to_raise_its_priority_keeps_it() -> None:
+    without = ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"]
+
+    ended = subprocess.run([*without, sys.executable, "-c", LOW_AND_BACK], capture_output=True, text=True, check=False)
+
+    assert ended.stdout.split() == ["True", "True"], ended.stderr
