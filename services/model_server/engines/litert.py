@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from services.model_server.engines.engine import EngineOptions, TensorSpec, the_one_file
+from services.model_server.engines.litert_names import Names, by_name, names_of
 
 
 class LitertEngine:
@@ -23,14 +24,15 @@ class LitertEngine:
 
     def __init__(self, interpreters: Sequence[Any]) -> None:
         first = interpreters[0]
+        self._names = names_of(first)
         self.max_batch_size = None if _takes_batches(first) else int(first.get_input_details()[0]["shape"][0])
         self.inputs = tuple(
             _spec(name, detail, self.max_batch_size, detail["dtype"])
-            for name, detail in _named(first.get_input_details()).items()
+            for name, detail in by_name(self._names.inputs, first.get_input_details()).items()
         )
         self.outputs = tuple(
             _spec(name, detail, self.max_batch_size, np.float32 if _quantised(detail) else detail["dtype"])
-            for name, detail in _named(first.get_output_details()).items()
+            for name, detail in by_name(self._names.outputs, first.get_output_details()).items()
         )
         self._idle: LifoQueue[Any] = LifoQueue()
         for interpreter in interpreters:
@@ -40,7 +42,7 @@ class LitertEngine:
         """Run one batch on an idle interpreter."""
         interpreter = self._idle.get()
         try:
-            return _invoke(interpreter, tensors)
+            return _invoke(interpreter, self._names, tensors)
         finally:
             self._idle.put(interpreter)
 
@@ -52,11 +54,6 @@ class LitertEngine:
 def _spec(name: str, detail: Mapping[str, Any], batch: int | None, dtype: Any) -> TensorSpec:
     sizes = [None if size < 0 else int(size) for size in detail["shape_signature"]]
     return TensorSpec(name, np.dtype(dtype), (batch, *sizes[1:]))
-
-
-def _named(details: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return *details* by the tensors' names without what converters wrap around them."""
-    return {detail["name"].removeprefix("serving_default_").partition(":")[0]: detail for detail in details}
 
 
 def _quantised(detail: Mapping[str, Any]) -> bool:
@@ -83,14 +80,15 @@ def _resize(interpreter: Any, shapes: Mapping[int, Sequence[int]]) -> None:
     interpreter.allocate_tensors()
 
 
-def _invoke(interpreter: Any, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    inputs = {name: detail for name, detail in _named(interpreter.get_input_details()).items() if name in tensors}
+def _invoke(interpreter: Any, names: Names, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    given = by_name(names.inputs, interpreter.get_input_details())
+    inputs = {name: detail for name, detail in given.items() if name in tensors}
     if any(tuple(detail["shape"]) != tensors[name].shape for name, detail in inputs.items()):
         _resize(interpreter, {detail["index"]: tensors[name].shape for name, detail in inputs.items()})
     for name, detail in inputs.items():
         interpreter.set_tensor(detail["index"], tensors[name])
     interpreter.invoke()
-    outputs = _named(interpreter.get_output_details())
+    outputs = by_name(names.outputs, interpreter.get_output_details())
     return {name: _real(interpreter.get_tensor(detail["index"]), detail) for name, detail in outputs.items()}
 
 

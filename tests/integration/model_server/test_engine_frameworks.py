@@ -13,6 +13,7 @@ from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
 from tests.frameworks import THREADS, tensorflow
 from tests.model_folders import ready_models, saved_model
+from tests.tiny_models import litert_model
 
 OPTIONS = EngineOptions(threads=THREADS, concurrency=2)
 
@@ -143,6 +144,27 @@ def test_litert_says_that_a_model_takes_one_image_at_a_time_and_gives_quantised_
     assert engine.max_batch_size == 1
     assert scores.dtype == np.float32
     assert 0.0 < float(scores.max()) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("signature", "double", "square"),
+    [
+        ({}, "StatefulPartitionedCall:0", "StatefulPartitionedCall:1"),
+        ({"double": "StatefulPartitionedCall:0", "square": "StatefulPartitionedCall:1"}, "double", "square"),
+    ],
+    ids=["its tensors", "its signature"],
+)
+def test_litert_gives_every_output_by_the_name_of(
+    signature: dict[str, str], double: str, square: str, tmp_path: Path
+) -> None:
+    engine = open_engine("litert", [litert_model(tmp_path, signature)], OPTIONS)
+
+    answers = engine.infer({"number": np.array([[3.0], [4.0]], np.float32)})
+
+    assert [spec.name for spec in engine.inputs] == ["number"]
+    assert {spec.name for spec in engine.outputs} == set(answers) == {double, square}
+    assert answers[double].tolist() == [[6.0], [8.0]]
+    assert answers[square].tolist() == [[9.0], [16.0]]
 
 
 def test_a_broken_file_is_refused(tmp_path: Path) -> None:
