@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 
-def litert_model(folder: Path, signature: Mapping[str, str]) -> Path:
+def litert_model(folder: Path, signature: Mapping[str, str] = MappingProxyType({})) -> Path:
     """Return a file whose model doubles and squares a number, as a converter leaves it.
 
     *signature* maps the outputs' names to its tensors'; without one the model has no signature.

@@ -24,9 +24,10 @@ class TensorSpec(NamedTuple):
 class EngineOptions:
     """How an engine is to be opened.
 
-    *threads* serve one execution; *concurrency* executions run side by side. *device_cap_bytes* bounds what the
-    framework takes on an accelerator; 0 leaves it unbounded. *config* is the model's own, of which only echo reads.
-    With *float_images* an engine may take uint8 images as floats where that loses nothing; its ``inputs`` say so.
+    *threads* serve one execution; *concurrency* executions run side by side, and one guest beside them.
+    *device_cap_bytes* bounds what the framework takes on an accelerator; 0 leaves it unbounded. *config* is the
+    model's own, of which only echo reads. With *float_images* an engine may take uint8 images as floats where that
+    loses nothing; its ``inputs`` say so.
     """
 
     threads: int = 1
@@ -34,6 +35,11 @@ class EngineOptions:
     device_cap_bytes: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     float_images: bool = False
+
+    @property
+    def side_by_side(self) -> int:
+        """How many executions there are at most at a time, the guest included."""
+        return self.concurrency + 1
 
 
 class Engine(Protocol):

@@ -1,24 +1,24 @@
 """LiteRT (TensorFlow Lite), the light engine for CPUs. The only file that imports it.
 
-An interpreter serves one execution at a time, so there are as many as executions side by side; the weights are mapped
-from their file and shared. Quantised outputs are given as real numbers.
+An interpreter serves one execution at a time, so there are as many as executions side by side, the guest's included;
+the weights are mapped from their file and shared. Quantised outputs are given as real numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import LifoQueue
 from typing import Any
 
 import numpy as np
 
 from services.model_server.engines.engine import EngineOptions, TensorSpec, the_one_file
+from services.model_server.engines.idle import Idle
 from services.model_server.engines.litert_names import Names, by_name, names_of
 
 
 class LitertEngine:
-    """A stack of interpreters; the one that came back last goes out first, its caches still warm."""
+    """Interpreters of one model."""
 
     max_batch_size: int | None
 
@@ -34,17 +34,12 @@ class LitertEngine:
             _spec(name, detail, self.max_batch_size, np.float32 if _quantised(detail) else detail["dtype"])
             for name, detail in by_name(self._names.outputs, first.get_output_details()).items()
         )
-        self._idle: LifoQueue[Any] = LifoQueue()
-        for interpreter in interpreters:
-            self._idle.put(interpreter)
+        self._idle = Idle(interpreters)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch on an idle interpreter."""
-        interpreter = self._idle.get()
-        try:
+        with self._idle.one() as interpreter:
             return _invoke(interpreter, self._names, tensors)
-        finally:
-            self._idle.put(interpreter)
 
     def device_bytes(self) -> int:
         """Return 0: this engine runs on the CPU."""
@@ -106,7 +101,7 @@ def load(files: Sequence[Path], options: EngineOptions) -> LitertEngine:
     from ai_edge_litert.interpreter import Interpreter
 
     path = str(the_one_file(files, ".tflite"))
-    interpreters = [Interpreter(model_path=path, num_threads=options.threads) for _ in range(options.concurrency)]
+    interpreters = [Interpreter(model_path=path, num_threads=options.threads) for _ in range(options.side_by_side)]
     for interpreter in interpreters:
         interpreter.allocate_tensors()
     return LitertEngine(interpreters)

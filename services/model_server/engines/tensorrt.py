@@ -1,8 +1,8 @@
 """TensorRT engine files on an NVIDIA GPU, by ``tensorrt`` or ``tensorrt_rtx``, whichever is there.
 
 An execution context with its own stream and buffers serves one execution at a time, so there are as many as run side
-by side; the weights are shared. A batch is bounded by the engine's first optimization profile. What an engine file
-needs on the GPU is known before anything is allocated, and held against the cap.
+by side, the guest's included; the weights are shared. A batch is bounded by the engine's first optimization profile.
+What an engine file needs on the GPU is known before anything is allocated, and held against the cap.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from queue import LifoQueue
 from typing import Any
 
 import numpy as np
 
 from services.model_server.engines.engine import EngineOptions, TensorSpec, the_one_file
+from services.model_server.engines.idle import Idle
 from services.model_server.exits import DoesNotFit, LoadFailed
 
 _MODULES = ("tensorrt", "tensorrt_rtx")
@@ -118,11 +118,11 @@ class Execution:
 
 
 class TensorrtEngine:
-    """An engine with its executions; the one that came back last goes out first."""
+    """An engine with its executions."""
 
     max_batch_size: int | None
 
-    def __init__(self, trt: Any, cuda: Cuda, engine: Any, concurrency: int) -> None:
+    def __init__(self, trt: Any, cuda: Cuda, engine: Any, executions: int) -> None:
         names = [engine.get_tensor_name(at) for at in range(engine.num_io_tensors)]
         specs = [_spec(trt, engine, name) for name in names]
         is_input = [engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT for name in names]
@@ -130,18 +130,13 @@ class TensorrtEngine:
         self.outputs = tuple(spec for spec, taken in zip(specs, is_input, strict=True) if not taken)
         self.max_batch_size = min(_most(engine, spec) for spec in self.inputs)
         self._engine = engine
-        self._executions = [Execution(cuda, engine.create_execution_context()) for _ in range(concurrency)]
-        self._idle: LifoQueue[Execution] = LifoQueue()
-        for execution in self._executions:
-            self._idle.put(execution)
+        self._executions = [Execution(cuda, engine.create_execution_context()) for _ in range(executions)]
+        self._idle = Idle(self._executions)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch on an idle execution."""
-        execution = self._idle.get()
-        try:
+        with self._idle.one() as execution:
             return execution.run(tensors, self.outputs)
-        finally:
-            self._idle.put(execution)
 
     def device_bytes(self) -> int:
         """Return what the executions take on the GPU: scratch memory and buffers, the weights left out."""
@@ -170,9 +165,9 @@ def _tensorrt() -> Any:
 
 
 def _held_to_cap(engine: Any, path: Path, options: EngineOptions) -> None:
-    need_bytes = path.stat().st_size + int(engine.device_memory_size_v2) * options.concurrency
+    need_bytes = path.stat().st_size + int(engine.device_memory_size_v2) * options.side_by_side
     if options.device_cap_bytes and need_bytes > options.device_cap_bytes:
-        needs = f"{path.name} needs {need_bytes} bytes on the GPU at {options.concurrency} executions side by side"
+        needs = f"{path.name} needs {need_bytes} bytes on the GPU for {options.side_by_side} executions side by side"
         raise DoesNotFit(f"{needs}; its cap is {options.device_cap_bytes}")
 
 
@@ -186,4 +181,4 @@ def load(files: Sequence[Path], options: EngineOptions) -> TensorrtEngine:
     if engine is None:
         raise LoadFailed(f"{path.name} is no engine of {trt.__name__} {trt.__version__} for this GPU")
     _held_to_cap(engine, path, options)
-    return TensorrtEngine(trt, cuda, engine, options.concurrency)
+    return TensorrtEngine(trt, cuda, engine, options.side_by_side)

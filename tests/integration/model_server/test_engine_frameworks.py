@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
 from tests.frameworks import THREADS, tensorflow
 from tests.model_folders import ready_models, saved_model
+from tests.parts import wait_until
 from tests.tiny_models import litert_model
 
 OPTIONS = EngineOptions(threads=THREADS, concurrency=2)
@@ -144,6 +146,28 @@ def test_litert_says_that_a_model_takes_one_image_at_a_time_and_gives_quantised_
     assert engine.max_batch_size == 1
     assert scores.dtype == np.float32
     assert 0.0 < float(scores.max()) <= 1.0
+
+
+def test_litert_runs_a_guest_beside_as_many_executions_as_agreed(tmp_path: Path) -> None:
+    engine = open_engine("litert", [litert_model(tmp_path)], EngineOptions(concurrency=1))
+    three, held = np.array([[3.0]], np.float32), threading.Event()
+    go = threading.Event()
+
+    class Held(dict[str, np.ndarray]):
+        def __getitem__(self, name: str) -> np.ndarray:
+            held.set()
+            go.wait(20)
+            return super().__getitem__(name)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(engine.infer, Held(number=three))
+        assert held.wait(20)
+        guest = threads.submit(engine.infer, {"number": three})
+        wait_until(guest.done)
+        assert not first.done()
+        go.set()
+
+    assert first.result() == guest.result()
 
 
 @pytest.mark.parametrize(

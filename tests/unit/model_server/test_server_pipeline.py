@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ import pytest
 from chassis.errors import ServoirError
 from services.model_server.adapters.adapter import Prepared
 from services.model_server.crew import Crew
+from services.model_server.engines import EngineOptions
+from services.model_server.engines.idle import Idle
 from services.model_server.pipeline import Done, Pipeline, Work
-from tests.fakes_engines import NumberAdapter, NumberEngine
+from tests.fakes_engines import Infer, NumberAdapter, NumberEngine
 from tests.parts import wait_until
 
 
@@ -170,14 +172,26 @@ def test_no_more_executions_run_side_by_side_than_agreed_while_others_are_decode
     assert engine.most_side_by_side == 2
 
 
-def test_what_is_to_run_at_once_waits_only_for_another_such_batch() -> None:
+def by_parts(infer: Infer) -> Infer:
+    """Return *infer* for an engine that has a part for each execution of one at a time, and for their guest."""
+    idle = Idle(range(EngineOptions(concurrency=1).side_by_side))
+
+    def on_a_part(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        with idle.one():
+            return infer(tensors)
+
+    return on_a_part
+
+
+@pytest.mark.parametrize("engine_of", [lambda infer: infer, by_parts], ids=["by one", "by parts"])
+def test_what_is_to_run_at_once_waits_only_for_another_such_batch(engine_of: Callable[[Infer], Infer]) -> None:
     go, guest_goes = threading.Event(), threading.Event()
 
     def held(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         (guest_goes if 7 in tensors["number"] else go).wait(20)
         return {"double": 2 * tensors["number"]}
 
-    engine = NumberEngine(held)
+    engine = NumberEngine(engine_of(held))
     shared = pipeline(engine)
     ended = list[str]()
 
