@@ -8,6 +8,16 @@ from types import MappingProxyType
 from typing import Any
 
 
+def onnx_model(folder: Path, graph: str) -> Path:
+    """Return a file with *graph* in ONNX's own notation: ``g (float[N,2] x) => (float[N,2] y) { y = Add(x, x) }``."""
+    import onnx
+
+    path = folder / "model.onnx"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {graph}')
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def litert_model(folder: Path, signature: Mapping[str, str] = MappingProxyType({})) -> Path:
     """Return a file whose model doubles and squares a number, as a converter leaves it.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.model_server.engines.engine import Engine, EngineOptions, TensorSpec
+from services.model_server.engines.fixed_batch import for_any_batch
 from services.model_server.exits import BadModelFolder, CannotServe, LoadFailed, MissingPackage
 
 __all__ = ["ENGINES", "Engine", "EngineOptions", "TensorSpec", "open_engine"]
@@ -40,7 +41,7 @@ def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptio
     opener: Callable[[Sequence[Path], EngineOptions], Engine]
     opener = import_module(f"{__name__}.{door.module}").load
     try:
-        return opener(files, options)
+        return for_any_batch(opener(files, options))
     except ImportError as error:
         needs = f"framework_type {framework_type!r} needs a package that is not installed ({error.name or error})"
         raise MissingPackage(f"{needs}: pip install 'servoir[{door.extra}]'") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chassis.errors import BadRequest
 from services.model_server.engines.engine import EngineOptions, TensorSpec, the_one_file
 
 _DTYPES = {
@@ -41,9 +42,10 @@ class OnnxEngine:
         self.max_batch_size = next((spec.shape[0] for spec in self.inputs if spec.shape and spec.shape[0]), None)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run one batch."""
+        """Run one batch; raises BadRequest for BYTES that are no text."""
+        given = {name: _texts(name, array) if array.dtype == object else array for name, array in tensors.items()}
         try:
-            return dict(zip(self._names, self._session.run(self._names, dict(tensors)), strict=True))
+            return dict(zip(self._names, self._session.run(self._names, given), strict=True))
         except Exception as error:
             if any(sign in str(error) for sign in _OUT_OF_MEMORY):
                 raise MemoryError(f"ONNX Runtime ran out of memory: {str(error)[:200]}") from error
@@ -57,6 +59,15 @@ class OnnxEngine:
 def _spec(node: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in node.shape)
     return TensorSpec(node.name, np.dtype(_DTYPES[node.type]), shape)
+
+
+def _texts(name: str, array: np.ndarray) -> np.ndarray:
+    """Return BYTES as the texts that they are: of other objects ONNX Runtime would take what Python prints for them."""
+    try:
+        texts = [value.decode() for value in array.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"input {name!r}: its BYTES are not all UTF-8, and ONNX knows only text") from error
+    return np.array(texts, object).reshape(array.shape)
 
 
 def _providers(available: Sequence[str], options: EngineOptions) -> list[Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chassis.errors import BadRequest
 from services.model_server.engines import Engine, EngineOptions, open_engine
 from services.model_server.exits import BadModelFolder, LoadFailed, MissingPackage
 from tests.frameworks import THREADS, tensorflow
 from tests.model_folders import ready_models, saved_model
 from tests.parts import wait_until
-from tests.tiny_models import litert_model
+from tests.tiny_models import litert_model, onnx_model
 
 OPTIONS = EngineOptions(threads=THREADS, concurrency=2)
 
@@ -129,6 +130,25 @@ def test_onnx_runtime_serves_a_real_model_from_several_threads() -> None:
     assert engine.max_batch_size == 1
     assert {name: array.shape for name, array in first.items()} == {"da": (1, 2, 360, 640), "ll": (1, 2, 360, 640)}
     np.testing.assert_array_equal(first["da"], second["da"])
+
+
+def test_onnx_runtime_is_given_bytes_as_the_text_that_they_are(tmp_path: Path) -> None:
+    graph = "g (string[N,1] given) => (string[N,1] back) { back = Identity(given) }"
+    engine = open_engine("onnx", [onnx_model(tmp_path, graph)], OPTIONS)
+
+    assert engine.infer({"given": np.array([[b"abc"], ["ä".encode()]], object)})["back"].tolist() == [["abc"], ["ä"]]
+    with pytest.raises(BadRequest, match="'given': its BYTES are not all UTF-8"):
+        engine.infer({"given": np.array([[b"\xff"]], object)})
+
+
+@pytest.mark.parametrize("items", [1, 3, 4])
+def test_a_model_of_batches_of_four_is_served_with_fewer(items: int, tmp_path: Path) -> None:
+    graph = "g (float[4,2] one) => (float[4,2] double) { double = Add(one, one) }"
+    engine = open_engine("onnx", [onnx_model(tmp_path, graph)], OPTIONS)
+    batch = np.arange(2 * items, dtype=np.float32).reshape(items, 2)
+
+    assert engine.max_batch_size == 4
+    np.testing.assert_array_equal(engine.infer({"one": batch})["double"], 2 * batch)
 
 
 def test_litert_gives_the_same_numbers_alone_and_in_a_batch() -> None:
