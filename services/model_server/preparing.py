@@ -10,7 +10,7 @@ from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from services.model_server import machine
 from services.model_server.loading import Opened, largest_batch, open_model
-from services.model_server.measuring import measure
+from services.model_server.measuring import Measured, measure
 from services.model_server.model_folder import ModelFolder
 from services.model_server.probe import probe
 from services.model_server.settings import ModelServerSettings
@@ -25,7 +25,7 @@ from services.model_server.tuning import (
     settings_to_try,
 )
 from services.model_server.turn import turn
-from services.model_server.warmup import sizes_to_measure, warm
+from services.model_server.warmup import SampleRefused, sizes_to_measure, warm
 
 log = logs.logger()
 _MEASURE_S = {"off": 0.1, "quick": 0.8, "full": 0.8}
@@ -52,12 +52,16 @@ def _prepare(model: ModelFolder, settings: ModelServerSettings, kept: Tuned | No
     setting = _fixed(tuned.setting if tuned else default_setting(cores()), settings)
     opened = open_model(model, setting, settings)
     most = largest_batch(model, opened.engine, settings)
-    with machine.LowPriority():
-        warm(opened.run_batch, most, concurrency=setting.concurrency)
-    if tuned is None or tuned.setting != setting:
-        tuned = _measured(opened, setting, most, settings)
-    if settings.tune != "off" and tuned != kept:
-        _cache(model, settings, settings.tune).write(tuned)
+    try:
+        with machine.LowPriority():
+            warm(opened.run_batch, most, concurrency=setting.concurrency)
+        if tuned is None or tuned.setting != setting:
+            tuned = _measured(opened, setting, most, settings)
+        if settings.tune != "off" and tuned != kept:
+            _cache(model, settings, settings.tune).write(tuned)
+    except SampleRefused as refused:
+        log.warning("not_measured", reason=str(refused), detail="served cold, at fixed values")
+        tuned = _fixed_values(setting, most, settings)
     opened.pipeline.execution_size = tuned.execution_size
     _tell(tuned, kept=kept is not None)
     return Ready(opened, _capacity(tuned, most))
@@ -106,9 +110,13 @@ def _measured(opened: Opened, setting: Setting, most: int, settings: ModelServer
     """Return *setting* with what this process measures at it."""
     seconds = _MEASURE_S[settings.tune]
     rows = measure(opened.run_batch, sizes_to_measure(most), concurrency=setting.concurrency, seconds=seconds)
-    if settings.tune == "off":
-        return Tuned(setting, min(settings.batch_size or most, most), rows)
-    return best([Trial(setting, rows)])
+    return _fixed_values(setting, most, settings, rows) if settings.tune == "off" else best([Trial(setting, rows)])
+
+
+def _fixed_values(
+    setting: Setting, most: int, settings: ModelServerSettings, measured: tuple[Measured, ...] = ()
+) -> Tuned:
+    return Tuned(setting, min(settings.batch_size or most, most), measured)
 
 
 def _tell(tuned: Tuned, *, kept: bool) -> None:

@@ -18,13 +18,17 @@ from PIL import Image
 
 from chassis.errors import ServoirError
 from services.model_server.adapters.adapter import Adapter
-from services.model_server.engines.engine import Engine
+from services.model_server.engines.engine import Engine, TensorSpec
 from services.model_server.exits import LoadFailed
 from services.model_server.measuring import Clock, side_by_side
 from services.model_server.pipeline import Done, Pipeline, Work
 
 _OPEN_SIZE = 64
 """What stands in where a tensor's size is open."""
+
+
+class SampleRefused(Exception):
+    """A model of tensors does not take what was made up for it; it may well take what its users have."""
 
 
 class RunBatch(Protocol):
@@ -34,7 +38,7 @@ class RunBatch(Protocol):
     """
 
     def __call__(self, size: int, /, *, at_once: bool = False) -> float:
-        """Raise LoadFailed where the model does not answer."""
+        """Raise LoadFailed where the model does not answer a picture, SampleRefused where it takes no zeros."""
         ...
 
 
@@ -68,11 +72,20 @@ def _answered(done: Sequence[Done]) -> float:
 
 
 def _run_zeros(pipeline: Pipeline, engine: Engine, size: int, *, at_once: bool = False) -> float:
-    shapes = {
-        spec: (size, *(_OPEN_SIZE if axis is None else axis for axis in spec.shape[1:])) for spec in engine.inputs
-    }
-    zeros = {spec.name: np.zeros(shape, spec.dtype) for spec, shape in shapes.items()}
-    return pipeline.infer(zeros, at_once=at_once).wait_s
+    sample = {spec.name: _zeros(spec, size) for spec in engine.inputs}
+    try:
+        return pipeline.infer(sample, at_once=at_once).wait_s
+    except MemoryError:
+        raise
+    except Exception as error:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in sample.items())
+        raise SampleRefused(f"the model does not take zeros as {shapes}: {str(error)[:300]}") from error
+
+
+def _zeros(spec: TensorSpec, size: int) -> np.ndarray:
+    """Return *size* items of zeros, or of empty BYTES."""
+    shape = (size, *(_OPEN_SIZE if axis is None else axis for axis in spec.shape[1:]))
+    return np.full(shape, b"", object) if spec.dtype == object else np.zeros(shape, spec.dtype)
 
 
 def sizes_to_measure(most: int) -> list[int]:
