@@ -17,6 +17,8 @@ Infer = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 class NumberEngine:
     """Takes one number for each item and answers what *infer* makes of them; by default twice the number."""
 
+    on_accelerator = False
+
     def __init__(self, infer: Infer | None = None, *, max_batch_size: int | None = None) -> None:
         self.inputs = self.outputs = (TensorSpec("number", np.dtype(np.float32), (None,)),)
         self.max_batch_size = max_batch_size

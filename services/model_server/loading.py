@@ -73,7 +73,7 @@ def open_model(model: ModelFolder, setting: Setting, settings: ModelServerSettin
         engine = open_engine(model.modelinfo.framework_type, model.files, options)
         allocator.give_back()
     adapter = adapter_of(model, engine.inputs)
-    execution_cores = 0 if engine.device_bytes() else setting.threads
+    execution_cores = 0 if engine.on_accelerator else setting.threads
     pipeline = Pipeline(
         engine, adapter, Crew(cores()), concurrency=setting.concurrency, execution_cores=execution_cores
     )

@@ -32,6 +32,7 @@ class EchoEngine:
     """Answers each tensor with itself."""
 
     max_batch_size = None
+    on_accelerator = False
 
     def __init__(self, config: EchoConfig) -> None:
         self.inputs = self.outputs = (TensorSpec("length", np.dtype(np.int32), (None,)),)

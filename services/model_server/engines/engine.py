@@ -49,13 +49,15 @@ class Engine(Protocol):
     outputs: tuple[TensorSpec, ...]
     max_batch_size: int | None
     """The largest batch that the model itself takes, where it is bounded."""
+    on_accelerator: bool
+    """Whether something else than this machine's cores computes."""
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run one batch, batch axis first. Thread-safe. Raises MemoryError when the framework ran out of memory."""
         ...
 
     def device_bytes(self) -> int:
-        """Return what the model takes on its accelerator; 0 on a CPU."""
+        """Return what the model takes on its accelerator; 0 on a CPU, or where the framework does not tell."""
         ...
 
 

@@ -25,6 +25,7 @@ class FixedBatch:
 
     def __init__(self, engine: Engine, size: int) -> None:
         self.inputs, self.outputs, self.max_batch_size = engine.inputs, engine.outputs, size
+        self.on_accelerator = engine.on_accelerator
         self._engine, self._size = engine, size
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

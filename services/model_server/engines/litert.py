@@ -21,6 +21,7 @@ class LitertEngine:
     """Interpreters of one model."""
 
     max_batch_size: int | None
+    on_accelerator = False
 
     def __init__(self, interpreters: Sequence[Any]) -> None:
         first = interpreters[0]

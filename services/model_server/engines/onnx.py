@@ -39,6 +39,7 @@ class OnnxEngine:
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
         self.outputs = tuple(_spec(node) for node in session.get_outputs())
         self._names = [spec.name for spec in self.outputs]
+        self.on_accelerator = session.get_providers()[0] != "CPUExecutionProvider"
         self.max_batch_size = next((spec.shape[0] for spec in self.inputs if spec.shape and spec.shape[0]), None)
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

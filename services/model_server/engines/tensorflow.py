@@ -35,6 +35,7 @@ class TensorflowEngine:
         self.inputs, self.outputs = inputs, outputs
         fixed = {spec.shape[0] for spec in self.inputs if spec.shape}
         self.max_batch_size = next((size for size in fixed if size is not None), None)
+        self.on_accelerator = bool(_gpus(tf))
         self._call = call
 
     def infer(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

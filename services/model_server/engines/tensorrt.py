@@ -121,6 +121,7 @@ class TensorrtEngine:
     """An engine with its executions."""
 
     max_batch_size: int | None
+    on_accelerator = True
 
     def __init__(self, trt: Any, cuda: Cuda, engine: Any, executions: int) -> None:
         names = [engine.get_tensor_name(at) for at in range(engine.num_io_tensors)]
