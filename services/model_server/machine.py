@@ -12,12 +12,25 @@ from pathlib import Path
 from chassis.cores import cores
 
 
-def fingerprint() -> str:
-    """Return what tells machines of different speed apart: the processor and the cores granted."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{platform.machine()} {model} x{cores()}"
+def fingerprint(root: Path = Path("/")) -> str:
+    """Return what tells machines of different speed apart: the processor, the cores granted, and the GPUs.
+
+    *root* is where the machine's files are.
+    """
+    processor = _told(root / "proc/cpuinfo").get("model name", "")
+    return f"{platform.machine()} {processor} x{cores()} {', '.join(_gpus(root))}"
+
+
+def _gpus(root: Path) -> list[str]:
+    """Return the names of the GPUs that this process may open; the driver tells a container of all of its host's."""
+    gpus = [_told(path) for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))]
+    return [gpu.get("Model", "") for gpu in gpus if (root / f"dev/nvidia{gpu.get('Device Minor')}").exists()]
+
+
+def _told(path: Path) -> dict[str, str]:
+    """Return a file of the kernel's that has ``name : value`` on each line; of a name that comes again, the last."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def give_way(nice: int) -> None:

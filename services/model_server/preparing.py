@@ -9,6 +9,7 @@ from chassis import logs
 from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from services.model_server import machine
+from services.model_server.engines import framework_version
 from services.model_server.loading import Opened, largest_batch, open_model
 from services.model_server.measuring import Measured, measure
 from services.model_server.model_folder import ModelFolder
@@ -75,7 +76,8 @@ def _kept(model: ModelFolder, settings: ModelServerSettings) -> Tuned | None:
 
 def _cache(model: ModelFolder, settings: ModelServerSettings, mode: str) -> TuningCache:
     asked = (mode, settings.threads, settings.concurrency, settings.max_batch_size)
-    key = (machine.fingerprint(), model.digest, model.modelinfo.max_batch_size, *asked)
+    runs_on = (machine.fingerprint(), framework_version(model.modelinfo.framework_type))
+    key = (*runs_on, model.digest, model.modelinfo.max_batch_size, *asked)
     return TuningCache(_folder(settings), key)
 
 

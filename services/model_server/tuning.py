@@ -13,8 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from chassis import logs
 from services.model_server.measuring import Measured
 
+log = logs.logger()
 NEAR = 0.98
 HANDOVER_S = 0.003
 """What it takes to bring a batch here and its answers back, whatever is in it: CPU that the model does not get."""
@@ -126,8 +128,11 @@ class TuningCache:
             return None
 
     def write(self, tuned: Tuned) -> None:
-        """Keep *tuned*; a reader sees all of it or none."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Keep *tuned*; a reader sees all of it or none. Where it cannot be written, that is logged."""
         draft = self.path.with_suffix(".draft")
-        draft.write_bytes(msgspec.json.encode(tuned))
-        draft.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.json.encode(tuned))
+            draft.replace(self.path)
+        except OSError as error:
+            log.warning("measurements_not_kept", folder=str(self.path.parent), reason=str(error))

@@ -6,7 +6,7 @@ An engine's file imports its framework when it is opened, so that a server needs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,23 +14,37 @@ from services.model_server.engines.engine import Engine, EngineOptions, TensorSp
 from services.model_server.engines.fixed_batch import for_any_batch
 from services.model_server.exits import BadModelFolder, CannotServe, LoadFailed, MissingPackage
 
-__all__ = ["ENGINES", "Engine", "EngineOptions", "TensorSpec", "open_engine"]
+__all__ = ["ENGINES", "Engine", "EngineOptions", "TensorSpec", "framework_version", "open_engine"]
 
 
 class Door(NamedTuple):
-    """Where an engine lives, and the extra of this project that installs its framework."""
+    """Where an engine lives, the extra of this project that installs its framework, and whose packages that may be."""
 
     module: str
     extra: str
+    packages: tuple[str, ...] = ()
 
 
 ENGINES: dict[str, Door] = {
-    "tensorflow": Door("tensorflow", "tensorflow"),
-    "onnx": Door("onnx", "onnx"),
-    "litert": Door("litert", "litert"),
-    "tensorrt": Door("tensorrt", "tensorrt"),
+    "tensorflow": Door("tensorflow", "tensorflow", ("tensorflow", "tensorflow-cpu")),
+    "onnx": Door("onnx", "onnx", ("onnxruntime", "onnxruntime-gpu")),
+    "litert": Door("litert", "litert", ("ai-edge-litert",)),
+    "tensorrt": Door("tensorrt", "tensorrt", ("tensorrt", "tensorrt-rtx-cu12")),
     "echo": Door("echo", "model-server"),
 }
+
+
+def framework_version(framework_type: str) -> str:
+    """Return the framework's packages that are installed here, with their versions."""
+    door = ENGINES.get(framework_type)
+    return ", ".join(version for name in (door.packages if door else ()) if (version := _version(name)))
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptions) -> Engine:

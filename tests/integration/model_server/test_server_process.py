@@ -326,3 +326,14 @@ def test_measurements_are_kept_for_the_next_start(tmp_path: Path) -> None:
         kept = serving.log("warmed_up")[0]["kept"]
 
     assert kept is True
+
+
+def test_a_home_that_cannot_be_written_keeps_no_model_from_being_served(tmp_path: Path) -> None:
+    folder = echo_folder(tmp_path)
+    (folder / "home").write_text("no folder")
+
+    serving = Serving(folder, "--max-batch-size", "2")
+    serving.stop()
+
+    [line] = serving.log("measurements_not_kept")
+    assert str(folder / "home") in line["folder"]

@@ -16,10 +16,10 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.settings import BadSettings, load
 from services.model_server.crew import Crew
-from services.model_server.engines import EngineOptions, open_engine
+from services.model_server.engines import EngineOptions, framework_version, open_engine
 from services.model_server.exits import BadModelFolder, DoesNotFit
 from services.model_server.loading import cap_of
-from services.model_server.machine import LowPriority
+from services.model_server.machine import LowPriority, fingerprint
 from services.model_server.memory import MemoryCap
 from services.model_server.model_folder import open_model_folder, verify
 from services.model_server.replica import Replica
@@ -213,6 +213,32 @@ def test_bad_settings_are_all_named() -> None:
     assert all(name in str(refused.value) for name in ("tune", "threads", "metrics_port"))
 
 
+def test_machines_of_other_gpus_or_processors_are_told_apart(tmp_path: Path) -> None:
+    told = {"cpu": ("Xeon", ""), "other cpu": ("Epyc", ""), "gpu": ("Xeon", "H200"), "other gpu": ("Xeon", "L4")}
+    for name, (processor, gpu) in told.items():
+        driver = tmp_path / name / "proc/driver/nvidia/gpus/0000:01:00.0"
+        driver.mkdir(parents=True)
+        (tmp_path / name / "proc/cpuinfo").write_text(f"processor\t: 0\nmodel name\t: {processor}\n")
+        (driver / "information").write_text(f"Model: \t\t {gpu}\nDevice Minor: \t 0\n")
+        if gpu:
+            (tmp_path / name / "dev").mkdir()
+            (tmp_path / name / "dev/nvidia0").touch()
+
+    prints = {name: fingerprint(tmp_path / name) for name in told}
+
+    assert len(set(prints.values())) == 4
+    assert "H200" in prints["gpu"]
+    (tmp_path / "gpu/dev/nvidia0").unlink()  # the host's, and not for this container
+    assert fingerprint(tmp_path / "gpu") == prints["cpu"]
+
+
+def test_a_framework_is_told_with_its_version() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    assert framework_version("onnx").split()[1] == onnxruntime.__version__
+    assert framework_version("echo") == framework_version("caffe") == ""
+
+
 def test_a_low_priority_ends_with_its_block_for_every_thread() -> None:
     def priorities() -> list[int]:
         return sorted(int(stat.read_text().rsplit(")", 1)[1].split()[16]) for stat in tasks())
@@ -232,7 +258,7 @@ def test_a_low_priority_ends_with_its_block_for_every_thread() -> None:
 
 LOW_AND_BACK = """
 import os
-from services.model_server.machine import LowPriority
+from services.model_server.machine import LowPriority, fingerprint
 before = os.getpriority(os.PRIO_PROCESS, 0)
 with LowPriority(19):
     print(os.getpriority(os.PRIO_PROCESS, 0) == before)

@@ -157,3 +157,12 @@ def test_a_broken_file_of_measurements_counts_as_none(tmp_path: Path) -> None:
     cache.path.write_text("{")
 
     assert cache.read() is None
+
+
+def test_where_nothing_can_be_written_measurements_are_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no folder")
+    cache = TuningCache(tmp_path / "home" / "cache", ("machine",))
+
+    cache.write(best([MANY_SMALL]))
+
+    assert cache.read() is None

@@ -50,3 +50,10 @@ def test_one_who_was_killed_holds_nothing(tmp_path: Path) -> None:
 
     with turn(lock, patience_s=0.0), turn(lock, patience_s=0.0):
         pass  # and one who waits too long goes on
+
+
+def test_where_nothing_can_be_written_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("no folder")
+
+    with turn(tmp_path / "home" / "lock"), turn(tmp_path / "home" / "lock"):
+        pass
