@@ -15,6 +15,7 @@ class Exit(IntEnum):
     BAD_MODEL = 4
     DOES_NOT_FIT = 5
     OVER_CAP = 6
+    ENGINE_LOST = 7
 
 
 class CannotServe(Exception):

@@ -83,7 +83,8 @@ class Pipeline:
     Batches are decoded ahead, unless executions fill the cores: that would only push them off their caches. A batch
     holds its execution until all of it is run, ``execution_size`` items at once (0: as many as the engine takes). One
     batch may be run at once beside those, which it makes slower instead of waiting for them. A MemoryError goes on to
-    the caller: it is about the process, not about an item.
+    the caller: it is about the process, not about an item. Whether the engine's failure is about an item that it fails
+    on alone, ``on_engine_failure`` may look into, before it is answered.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Pipeline:
         self._room, self._guests = Room(concurrency + ahead), Room(1)
         self._slots = threading.Semaphore(concurrency)
         self.execution_size = 0
+        self.on_engine_failure: Callable[[], object] = lambda: None
         self._only_input = engine.inputs[0].name if len(engine.inputs) == 1 else None
 
     @property
@@ -234,6 +236,8 @@ class Pipeline:
             raise
         except Exception as error:
             log.warning("infer_failed", items=items, reason=f"{type(error).__name__}: {str(error)[:500]}")
+            if items == 1:
+                self.on_engine_failure()
             return ModelFailed("the model could not be run on this input")
 
     # -- postprocess -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from chassis import logs
 from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from services.model_server import machine
+from services.model_server.engine_check import EngineCheck
 from services.model_server.engines import framework_version
 from services.model_server.loading import Opened, largest_batch, open_model
 from services.model_server.measuring import Measured, measure
@@ -26,7 +28,7 @@ from services.model_server.tuning import (
     settings_to_try,
 )
 from services.model_server.turn import turn
-from services.model_server.warmup import SampleRefused, sizes_to_measure, warm
+from services.model_server.warmup import SampleRefused, sizes_to_measure, tensors_of_one, warm
 
 log = logs.logger()
 _MEASURE_S = {"off": 0.1, "quick": 0.8, "full": 0.8}
@@ -60,12 +62,18 @@ def _prepare(model: ModelFolder, settings: ModelServerSettings, kept: Tuned | No
             tuned = _measured(opened, setting, most, settings)
         if settings.tune != "off" and tuned != kept:
             _cache(model, settings, settings.tune).write(tuned)
+        opened.pipeline.on_engine_failure = _check_of(opened).check
     except SampleRefused as refused:
         log.warning("not_measured", reason=str(refused), detail="served cold, at fixed values")
         tuned = _fixed_values(setting, most, settings)
     opened.pipeline.execution_size = tuned.execution_size
     _tell(tuned, kept=kept is not None)
     return Ready(opened, _capacity(tuned, most))
+
+
+def _check_of(opened: Opened) -> EngineCheck:
+    """Return the check of an engine that has answered what it is warmed up with."""
+    return EngineCheck(partial(opened.pipeline.infer, tensors_of_one(opened.adapter, opened.engine), at_once=True))
 
 
 def _kept(model: ModelFolder, settings: ModelServerSettings) -> Tuned | None:

@@ -18,7 +18,8 @@ from PIL import Image
 
 from chassis.errors import ServoirError
 from services.model_server.adapters.adapter import Adapter
-from services.model_server.engines.engine import Engine, TensorSpec
+from services.model_server.batches import Tensors, join
+from services.model_server.engines.engine import Engine
 from services.model_server.exits import LoadFailed
 from services.model_server.measuring import Clock, side_by_side
 from services.model_server.pipeline import Done, Pipeline, Work
@@ -54,10 +55,21 @@ def picture(width: int = 640, height: int = 480) -> bytes:
 
 def batch_runner(pipeline: Pipeline, adapter: Adapter, engine: Engine) -> RunBatch:
     """Return what runs batches of what the model takes."""
-    tasks = sorted(adapter.tasks - {"tensor"})
-    if not tasks:
+    if not (tasks := _of_images(adapter)):
         return partial(_run_zeros, pipeline, engine)
     return partial(_run_pictures, pipeline, Work(picture(), tasks[0], math.inf))
+
+
+def tensors_of_one(adapter: Adapter, engine: Engine) -> Tensors:
+    """Return one item of what ``batch_runner`` runs, as it goes into the engine."""
+    if not (tasks := _of_images(adapter)):
+        return _zeros(engine, 1)
+    [group] = join({0: adapter.prepare(picture(), tasks[0])}, 1)
+    return group.tensors
+
+
+def _of_images(adapter: Adapter) -> list[str]:
+    return sorted(adapter.tasks - {"tensor"})
 
 
 def _run_pictures(pipeline: Pipeline, work: Work, size: int, *, at_once: bool = False) -> float:
@@ -72,20 +84,25 @@ def _answered(done: Sequence[Done]) -> float:
 
 
 def _run_zeros(pipeline: Pipeline, engine: Engine, size: int, *, at_once: bool = False) -> float:
-    sample = {spec.name: _zeros(spec, size) for spec in engine.inputs}
+    zeros = _zeros(engine, size)
     try:
-        return pipeline.infer(sample, at_once=at_once).wait_s
+        return pipeline.infer(zeros, at_once=at_once).wait_s
     except MemoryError:
         raise
     except Exception as error:
-        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in sample.items())
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in zeros.items())
         raise SampleRefused(f"the model does not take zeros as {shapes}: {str(error)[:300]}") from error
 
 
-def _zeros(spec: TensorSpec, size: int) -> np.ndarray:
+def _zeros(engine: Engine, size: int) -> Tensors:
     """Return *size* items of zeros, or of empty BYTES."""
-    shape = (size, *(_OPEN_SIZE if axis is None else axis for axis in spec.shape[1:]))
-    return np.full(shape, b"", object) if spec.dtype == object else np.zeros(shape, spec.dtype)
+    shapes = {
+        spec: (size, *(_OPEN_SIZE if axis is None else axis for axis in spec.shape[1:])) for spec in engine.inputs
+    }
+    return {
+        spec.name: np.full(shape, b"", object) if spec.dtype == object else np.zeros(shape, spec.dtype)
+        for spec, shape in shapes.items()
+    }
 
 
 def sizes_to_measure(most: int) -> list[int]:
