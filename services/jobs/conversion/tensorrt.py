@@ -60,7 +60,7 @@ def _tensorrt() -> Any:
             return import_module(name)
         except ImportError:
             continue
-    raise Unavailable("TensorRT is not installed where the job runs: pip install 'servoir[tensorrt]'")
+    raise Unavailable("TensorRT is not installed where the job runs: pip install -e '.[tensorrt]' in the checkout")
 
 
 def _logger(trt: Any) -> Any:

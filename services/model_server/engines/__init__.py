@@ -58,7 +58,7 @@ def open_engine(framework_type: str, files: Sequence[Path], options: EngineOptio
         return for_any_batch(opener(files, options))
     except ImportError as error:
         needs = f"framework_type {framework_type!r} needs a package that is not installed ({error.name or error})"
-        raise MissingPackage(f"{needs}: pip install 'servoir[{door.extra}]'") from error
+        raise MissingPackage(f"{needs}: pip install -e '.[{door.extra}]' in the checkout") from error
     except (MemoryError, CannotServe):
         raise
     except Exception as error:

@@ -236,5 +236,5 @@ def test_a_missing_framework_is_an_error_that_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(MissingPackage, match=rf"pip install 'servoir\[{framework}\]'"):
+    with pytest.raises(MissingPackage, match=rf"pip install -e '\.\[{framework}\]' in the checkout"):
         open_engine(framework, [], OPTIONS)

@@ -17,7 +17,7 @@ HERE = [name for name in ("tensorrt", "tensorrt_rtx") if find_spec(name)]
 
 def library() -> Any:
     if not HERE:
-        pytest.skip("neither tensorrt nor tensorrt_rtx is installed: pip install 'servoir[tensorrt]'")
+        pytest.skip("neither tensorrt nor tensorrt_rtx is installed: pip install -e '.[tensorrt]'")
     return pytest.importorskip(HERE[0])
 
 
@@ -40,7 +40,7 @@ def doubling_engine(folder: Path) -> Path:
 
 @pytest.mark.skipif(bool(HERE), reason="TensorRT is installed here")
 def test_without_tensorrt_the_error_names_the_extra() -> None:
-    with pytest.raises(MissingPackage, match=r"pip install 'servoir\[tensorrt\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install -e '\.\[tensorrt\]' in the checkout"):
         open_engine("tensorrt", [], EngineOptions())
 
 
