@@ -124,12 +124,13 @@ class Pipeline:
         def work(others: int) -> None:
             waited_s = self._clock() - asked
             self._decode(batch, busy_cores=others * self._execution_cores)
-            self._run_groups(join(batch.prepared, self._at_once(len(works))), batch, waited_s)
+            self._run_groups(join(batch.prepared, self._most_items(len(works))), batch, waited_s)
 
         (self._guests if at_once else self._room).do(work)
         return batch.done
 
-    def _at_once(self, items: int) -> int:
+    def _most_items(self, items: int) -> int:
+        """Return how many of a batch's *items* go into one execution."""
         return min(self.execution_size or items, self._engine.max_batch_size or items)
 
     def _turn(self, *, at_once: bool) -> AbstractContextManager[object]:
