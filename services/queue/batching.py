@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 
@@ -15,18 +16,18 @@ def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> 
 
 
 def choose(
-    left_s: Sequence[float], limits: Sequence[float], *, least_s: float = 0.0, alone_s: float | None = None
+    left_s: Sequence[float], limits: Sequence[float], *, least_s: float = 0.0, alone_s: float = math.inf
 ) -> tuple[list[int], list[int]]:
     """Return the places of the items that make the next batch, and of those that are answered 504 instead.
 
     *left_s* is what each waiting item has until its deadline, in order; *limits* is what ``limits_s`` gave, *least_s*
-    the fastest service lately seen, *alone_s* what one item takes at the server that would have it first (else this
-    one). Hopeless is what has not even the least, and what would most likely be late even alone while another waits
-    behind it (the last one is tried, so that times which have become better are noticed). What only another server can
-    do in time is left to it. An item joins as long as the batch, one longer, is in time for all of its items; the first
-    that does not stays at the front. claim.lua does this inside of Redis.
+    the fastest service lately seen, *alone_s* what one item takes at the server that would have it first. Hopeless is
+    what has not even the least, and what would most likely be late even alone while another waits behind it (the last
+    one is tried, so that times which have become better are noticed). What only another server can do in time is left
+    to it. An item joins as long as the batch, one longer, is in time for all of its items; the first that does not
+    stays at the front. claim.lua does this inside of Redis.
     """
-    alone_s = limits[0] if alone_s is None else alone_s
+    alone_s = min(alone_s, limits[0])
     taken: list[int] = []
     hopeless: list[int] = []
     tightest = float("inf")

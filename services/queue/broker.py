@@ -5,6 +5,7 @@ The one clock is that of Redis; deadlines come as seconds left and go as seconds
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
@@ -140,14 +141,14 @@ def claim(
     limits_s: Sequence[float],
     *,
     least_s: float = 0.0,
-    alone_s: float | None = None,
+    alone_s: float = math.inf,
     choice: Choice = "next",
     newcomers: bool = False,
 ) -> Call:
     """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
 
-    An item that has less, but *alone_s* and more, is left to another server. With *newcomers* the owner is woken when
-    one comes.
+    An item that has less, but *alone_s* and more, is left to another server: the one that would have it first takes so
+    long for it. With *newcomers* the owner is woken when one comes.
     """
     args = {
         "me": me,
@@ -155,7 +156,7 @@ def claim(
         "most": len(limits_s),
         "limits_ms": [_ms(limit) for limit in limits_s],
         "least_ms": _ms(least_s),
-        "alone_ms": _ms(limits_s[0] if alone_s is None else alone_s),
+        "alone_ms": _ms(min(alone_s, limits_s[0])),
         "choice": choice,
         "newcomers": newcomers,
     }

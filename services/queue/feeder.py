@@ -10,6 +10,7 @@ one at a time, and is run at once beside the batches.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Collection, Sequence
 
@@ -201,14 +202,13 @@ class Feeder:
         self._newcomer = False
         most = replica.batch_size if choice == "next" else 1
         starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
-        limits = limits_s(most, starts_in_s, replica.latency.expected_s)
         call = broker.claim(
             self.model,
             self._tenure.me,
             self._tenure.token,
-            limits,
+            limits_s(most, starts_in_s, replica.latency.expected_s),
             least_s=self._replicas.least_s(),
-            alone_s=min(limits[0], self._replicas.alone_s()),
+            alone_s=self._replicas.alone_s() if choice == "next" else math.inf,
             choice=choice,
             newcomers=self._replicas.host() is not None,
         )
