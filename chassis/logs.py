@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import msgspec
 import structlog
 
-from chassis.log_lines import LogLines
+from chassis.log_lines import LogLines, standard_output
 
 _TOKEN = re.compile(rb"(sv_[0-9a-z]{12})_[0-9A-Za-z]+")
 _OUTPUTS: list[LogLines] = []
@@ -45,14 +44,20 @@ def configure(service: str, level: str = "info") -> None:
     Who asks for ``debug`` has every line at once, also of a process that is killed.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+    always: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         lambda _, __, event: {"service": service, **event},
-        structlog.processors.format_exc_info,
     ]
-    lines = LogLines(sys.stdout.buffer, at_once=number <= logging.DEBUG)
+    shared = [structlog.contextvars.merge_contextvars, *always, structlog.processors.format_exc_info]
+
+    def gap(missing: int) -> bytes:
+        event: MutableMapping[str, Any] = {"event": "log_lines_dropped", "lines": missing}
+        for step in always:
+            event = step(None, "warning", event)
+        return _render(None, "", event)
+
+    lines = LogLines(standard_output(), at_once=number <= logging.DEBUG, gap=gap)
     _OUTPUTS[:] = [lines]
     structlog.configure(
         processors=[*shared, _render],

@@ -1,11 +1,19 @@
-"""Lines of a log: told in bulk, warned at once, in their order, and none left behind by a process that ends."""
+"""Lines of a log: told in bulk, warned at once, in their order, and none left behind by a process that ends.
+
+Where nobody can take them they are counted, and nothing else breaks.
+"""
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
+
+import pytest
 
 from chassis.log_lines import LogLines
 from tests.parts import wait_until
@@ -17,6 +25,21 @@ class Output(io.BytesIO):
     def write(self, data: object) -> int:
         self.writes += 1
         return super().write(data)  # type: ignore[arg-type]
+
+
+class Disk(Output):
+    """A disk with *room* for so many bytes, at first."""
+
+    room = 0
+    refused = 0
+
+    def write(self, data: object) -> int:
+        taken = bytes(data)[: self.room]  # type: ignore[call-overload]
+        if not taken:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= len(taken)
+        return super().write(taken)
 
 
 def test_what_is_told_goes_out_soon_and_together() -> None:
@@ -76,6 +99,76 @@ def test_threads_do_not_mix_their_lines() -> None:
 
 
 def test_a_process_that_ends_leaves_no_line_behind() -> None:
-    script = "import sys; from chassis.log_lines import LogLines; LogLines(sys.stdout.buffer).info(b'last words')"
+    script = "from chassis.log_lines import *; LogLines(standard_output()).info(b'last words')"
 
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"last words\n"
+
+
+def test_a_full_disk_stops_nothing_and_costs_no_memory() -> None:
+    disk = Disk()
+    lines = LogLines(disk)
+
+    for _ in range(10_000):
+        lines.info(b"x" * 99)
+    lines.warning(b"told in vain, too")
+    disk.room = 2**20
+    lines.warning(b"room again")
+
+    assert disk.getvalue() == b"10001 log lines were dropped\nroom again\n"
+
+
+def test_what_is_told_after_the_disk_was_full_goes_out_soon() -> None:
+    disk = Disk()
+    lines = LogLines(disk)
+    lines.info(b"lost")
+    wait_until(lambda: disk.refused, what="the line is lost")
+
+    disk.room = 2**20
+    lines.info(b"room again")
+
+    wait_until(lambda: disk.getvalue() == b"1 log lines were dropped\nroom again\n", what="the next one is out")
+
+
+def test_a_line_that_was_cut_is_counted_and_ended() -> None:
+    disk = Disk()
+    lines = LogLines(disk)
+
+    disk.room = len(b"whole\nin ha")
+    lines.info(b"whole")
+    lines.warning(b"in half")
+    disk.room = 3
+    lines.warning(b"lost")
+    disk.room = 2**20
+    lines.warning(b"room again")
+
+    assert disk.getvalue().split(b"\n") == [b"whole", b"in ha", b"1 ", b"2 log lines were dropped", b"room again", b""]
+
+
+def test_a_pipe_without_a_reader_stops_nothing_and_another_reader_hears_the_rest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    first = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with (tmp_path / "pipe").open("wb", buffering=0) as output:
+        lines = LogLines(output)
+
+        os.close(first)
+        lines.warning(b"unheard")
+        second = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        lines.warning(b"heard")
+
+        assert os.read(second, 1000) == b"1 log lines were dropped\nheard\n"
+        os.close(second)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_process_whose_log_cannot_be_written_ends_as_it_would(at_once: bool) -> None:
+    script = f"""
+from chassis.log_lines import LogLines, standard_output
+lines = LogLines(standard_output(), at_once={at_once})
+for _ in range(1000):
+    lines.info(b"x" * 1000)
+lines.warning(b"last words")
+"""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE)
+
+    assert (ended.returncode, ended.stderr) == (0, b"")

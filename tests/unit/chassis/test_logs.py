@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from chassis.logs import without_password
+from tests.parts import ROOT
 
 SCRIPT = """
 import logging
@@ -54,6 +57,32 @@ except ValueError:
 
     assert output.count("sv_0123456789ab_***") >= 2
     assert secret not in output
+
+
+def test_lines_that_were_dropped_are_an_event_of_the_service(tmp_path: Path) -> None:
+    script = """
+import os
+from chassis import logs
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+logs.configure("kettle")
+logs.logger().warning("boiled")
+os.dup2(os.open("log", os.O_WRONLY | os.O_CREAT), 1)
+logs.logger().warning("cooled")
+"""
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
+    )
+
+    [dropped, cooled] = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert {**dropped, "time": ""} == {
+        "service": "kettle",
+        "event": "log_lines_dropped",
+        "level": "warning",
+        "lines": 1,
+        "time": "",
+    }
+    assert dropped["time"]
+    assert cooled["event"] == "cooled"
 
 
 @pytest.mark.parametrize(
