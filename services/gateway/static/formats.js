@@ -15,6 +15,16 @@ function boxOf(shape) {
   return [x, y, Math.max(...xs) - x, Math.max(...ys) - y];
 }
 
+// The surface of a shape in square pixels; of a polygon by the shoelace formula, of others as of their box.
+function areaOf(shape) {
+  if (shape.name !== "polygon") return boxOf(shape)[2] * boxOf(shape)[3];
+  const all = points(shape);
+  return Math.abs(all.reduce((sum, [x, y], at) => {
+    const [nextX, nextY] = all[(at + 1) % all.length];
+    return sum + x * nextY - nextX * y;
+  }, 0)) / 2;
+}
+
 // COCO: a polygon and the rect before it are one instance; a lane keeps its points in a member of its own.
 export function coco(shots, shown) {
   const names = new Map(), images = [], annotations = [];
@@ -26,10 +36,9 @@ export function coco(shots, shown) {
     regions.forEach((region, index) => {
       const shape = region.shape_attributes, next = regions[index + 1];
       if (shape.name === "rect" && next?.shape_attributes.name === "polygon" && labelOf(next) === labelOf(region)) return;
-      const box = boxOf(shape);
       annotations.push({
-        id: annotations.length + 1, image_id: at + 1, category_id: category(labelOf(region)), bbox: box,
-        area: box[2] * box[3], iscrowd: 0, score: scoreOf(region),
+        id: annotations.length + 1, image_id: at + 1, category_id: category(labelOf(region)), bbox: boxOf(shape),
+        area: areaOf(shape), iscrowd: 0, score: scoreOf(region),
         segmentation: shape.name === "polygon" ? [points(shape).flat()] : [],
         ...(shape.name === "polyline" ? { polyline: points(shape).flat() } : {}),
       });

@@ -6,8 +6,8 @@ import { show as showTimings } from "./timings.js";
 
 const BASE = "/api/vision/v3", AT_ONCE = 2, MOST = 200;
 const $ = (id) => document.getElementById(id);
-const shots = [];  // {name, file, url, state, entry, timings, elapsed, problem, wait}
-let selected = -1, models = [], defaults = {}, running = 0;
+const shots = [];  // {name, file, url, state, task, asking, entry, timings, elapsed, problem}
+let selected = -1, models = [], defaults = {}, running = 0, leftOut = "";
 const queue = [];
 
 // -- models ---------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ async function showHealth() {
 function add(files) {
   const pictures = [...files].filter((file) => file.type.startsWith("image/") || /\.(jpe?g|png|webp|bmp|gif|tiff?)$/i.test(file.name));
   if (!pictures.length) return say("No picture among these.", true);
-  if (pictures.length > MOST) say(`The first ${MOST} of ${pictures.length} pictures are taken.`);
+  leftOut = pictures.length > MOST ? `The first ${MOST} of ${pictures.length} pictures are taken.` : "";
   for (const file of pictures.slice(0, MOST)) {
     shots.push({ name: file.name || "pasted.png", file, url: URL.createObjectURL(file), state: "waiting" });
     queue.push(shots.length - 1);
@@ -92,31 +92,40 @@ function pump() {
     running += 1;
     ask(shots[queue.shift()]).finally(() => { running -= 1; pump(); });
   }
-  const left = queue.length + running;
-  if (left) say(`${left} picture${left > 1 ? "s" : ""} to go …`);
-  else if (!$("status").classList.contains("bad")) say("");
+  const left = queue.length + running, going = left ? `${left} picture${left > 1 ? "s" : ""} to go …` : "";
+  if (left || !$("status").classList.contains("bad")) say(`${leftOut} ${going}`.trim());
 }
 
 async function ask(shot) {
-  const form = new FormData(), key = $("model").value, started = performance.now();
+  const form = new FormData(), key = $("model").value, asking = new AbortController(), started = performance.now();
   form.append("image", shot.file, shot.name);
   if (key) form.append("q", key);
-  Object.assign(shot, { state: "asked", task: $("task").value, problem: null });
+  Object.assign(shot, { state: "asked", task: $("task").value, asking, problem: null });
   refresh(shot);
-  try {
-    const answer = await fetch(`${BASE}/predict/${shot.task}`, { method: "POST", body: form, headers: headers() });
-    const body = await answer.json();
-    shot.elapsed = (performance.now() - started) / 1000;
-    if (answer.ok) Object.assign(shot, { state: "answered", entry: Object.values(body.result)[0], timings: body.timings });
-    else Object.assign(shot, { state: "failed", problem: `${body.status} ${body.title}: ${body.detail}`, entry: null, timings: null });
-  } catch (error) {
-    Object.assign(shot, { state: "failed", problem: `No answer: ${error.message}`, entry: null, timings: null });
-  }
+  const found = await answerTo(shot.task, form, asking.signal);
+  if (asking.signal.aborted) return;  // something else is asked of it by now
+  Object.assign(shot, found, { elapsed: (performance.now() - started) / 1000 });
   refresh(shot);
 }
 
+async function answerTo(task, form, signal) {
+  const failed = (problem) => ({ state: "failed", problem, entry: null, timings: null });
+  try {
+    const answer = await fetch(`${BASE}/predict/${task}`, { method: "POST", body: form, headers: headers(), signal });
+    const body = await answer.json();
+    if (!answer.ok) return failed(`${body.status} ${body.title}: ${body.detail}`);
+    return { state: "answered", entry: Object.values(body.result)[0], timings: body.timings };
+  } catch (error) {
+    return failed(`No answer: ${error.message}`);
+  }
+}
+
+// Ask all again, for another task or of another model; what is being asked now is no longer wanted.
 function again() {
-  for (const at of shots.keys()) if (!queue.includes(at)) queue.push(at);
+  for (const [at, shot] of shots.entries()) {
+    shot.asking?.abort();
+    if (!queue.includes(at)) queue.push(at);
+  }
   pump();
 }
 
@@ -272,8 +281,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 $("save-via").addEventListener("click", () => save(json(via(answered(), regionsOf)), "servoir-via.json"));
 $("save-coco").addEventListener("click", () => save(json(coco(answered(), regionsOf)), "servoir-coco.json"));
 $("save-picture").addEventListener("click", async () => {
-  const shot = shots[selected];
-  save(await annotated($("figure").querySelector("img"), shot.entry.file_attributes, regionsOf(shot)), `${shot.name.replace(/\.\w+$/, "")}-annotated.png`);
+  const shot = shots[selected], image = $("figure").querySelector("img");
+  const picture = image && await annotated(image, shot.entry.file_attributes, regionsOf(shot));
+  if (picture) save(picture, `${shot.name.replace(/\.\w+$/, "")}-annotated.png`);
+  else say(`This browser cannot draw on ${shot.name}; VIA JSON and COCO JSON have what was found.`, true);
 });
 
 $("key").value = sessionStorage.getItem("key") || "";

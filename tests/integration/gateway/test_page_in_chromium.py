@@ -6,10 +6,12 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -21,6 +23,17 @@ from tests.parts import Server, absent, free_port, wait_until
 pytestmark = pytest.mark.slow
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+HOLD_THE_FIRST_ANSWER = """
+const fetched = window.fetch;
+window.fetch = async (address, how) => {
+  const answer = await fetched(address, {...how, signal: undefined});
+  if (!address.includes("/predict/")) return answer;
+  const body = await answer.json();
+  answer.json = async () => body;
+  if (!window.release) await new Promise((done) => { window.release = done; });
+  return answer;
+};
+"""
 
 
 class Page:
@@ -150,6 +163,57 @@ def test_the_answer_is_saved_for_other_tools(page: Page) -> None:
     assert coco["annotations"][0]["bbox"] == [335, 426, 108, 332]
     assert coco["categories"] == [{"id": 1, "name": "bicycle"}]
     assert picture.startswith(b"\x89PNG")
+
+
+def test_an_answer_that_comes_late_does_not_replace_that_of_a_later_question(page: Page) -> None:
+    page.open(1280, 800)
+    page.browser.execute_script(HOLD_THE_FIRST_ANSWER)
+    page.give(("street.png", png(1920, 1080)))
+    wait_until(lambda: page.browser.execute_script("return Boolean(window.release)"), what="the first answer is there")
+
+    Select(page.one("#task")).select_by_value("polygon")
+    wait_until(lambda: page.all("figure polygon"), what="the second is shown")
+    page.browser.execute_async_script("release(); setTimeout(arguments[0])")
+
+    assert len(page.all("figure polygon")) == 1
+
+
+def test_the_area_of_a_polygon_is_its_own(page: Page) -> None:
+    page.open(1280, 800)
+    Select(page.one("#task")).select_by_value("polygon")
+    page.give(("street.png", png(1920, 1080)))
+    wait_until(lambda: page.all("figure polygon"))
+
+    [annotation] = json.loads(page.saved("save-coco", "servoir-coco.json"))["annotations"]
+
+    assert annotation["bbox"] == [335, 426, 108, 332]
+    assert annotation["area"] == 108 * 332 / 2
+
+
+def test_a_picture_that_the_browser_cannot_show_is_not_saved_and_says_so(page: Page) -> None:
+    tiff = BytesIO()
+    Image.new("RGB", (64, 48)).save(tiff, "TIFF")
+    page.open(1280, 800)
+    page.give(("scan.tif", tiff.getvalue()))
+    wait_until(lambda: page.all("figure rect") and page.all("figure .unseen"), what="it is answered and not shown")
+
+    page.one("#save-picture").click()
+
+    wait_until(lambda: "cannot draw on scan.tif" in page.one("#status").text, what="the reason is told")
+    assert page.errors() == []
+
+
+def test_pictures_that_are_too_many_are_told_until_others_come(page: Page) -> None:
+    page.open(1280, 800)
+
+    page.give(*((f"{number}.png", png(8, 6)) for number in range(201)))
+    wait_until(lambda: page.all("#strip small") == ["1"] * 200, what="all that are taken are answered")
+    told = page.all("#status")
+    page.give(("one-more.png", png(8, 6)))
+    wait_until(lambda: page.all("#strip small") == ["1"] * 201, what="one more is answered")
+
+    assert told == ["The first 200 of 201 pictures are taken."]
+    assert page.all("#status") == [""]
 
 
 def test_the_snippets_ask_for_the_same(page: Page) -> None:
