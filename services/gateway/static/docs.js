@@ -1,7 +1,6 @@
 // The API's description, made readable from /openapi.json.
 
-const ORDER = ["Vision API 3", "Open Inference Protocol", "Models", "Changes", "Operators", "Health", "Vision API 2"];
-const METHODS = ["get", "post", "put", "delete"];
+const ORDER = ["Vision API 3", "Open Inference Protocol", "Jobs", "Models", "Reports", "Changes", "Operators", "Health", "Vision API 2"];
 
 function node(name, text = "", attributes = {}) {
   const made = document.createElement(name);
@@ -19,12 +18,16 @@ function prose(name, text) {
   return made;
 }
 
+// Where a tag stands: one that is not in the order comes last.
+const rank = (tag) => (ORDER.includes(tag) ? ORDER.indexOf(tag) : ORDER.length);
+
 // A type in words, with a link where it has a name.
 function typeOf(schema) {
   const made = node("span");
   if (!schema || !Object.keys(schema).length) made.append("anything");
   else if (schema.$ref) made.append(node("a", named(schema.$ref), { href: `#type-${named(schema.$ref)}` }));
   else if (schema.anyOf) schema.anyOf.forEach((one, at) => made.append(at ? " or " : "", typeOf(one)));
+  else if (schema.contentMediaType) made.append("bytes");
   else if (schema.enum) made.append(schema.enum.join(" | "));
   else if (schema.type === "array") made.append("list of ", typeOf(schema.items));
   else if (schema.type === "object" && schema.additionalProperties) made.append("map of ", typeOf(schema.additionalProperties));
@@ -46,6 +49,14 @@ function table(rows) {
   return made;
 }
 
+// A type as a table of its members; one that has none, in words.
+function shapeOf(schema) {
+  if (!schema.properties) return typeOf(schema);
+  const required = new Set(schema.required);
+  return table(Object.entries(schema.properties).map(([name, one]) => [
+    node("code", name), typeOf(one), prose("span", one.description || ""), required.has(name) ? "" : "may be absent"]));
+}
+
 function operation(method, path, described) {
   const made = node("details", "", { id: described.operationId }), summary = node("summary");
   summary.append(node("span", method.toUpperCase(), { class: `method ${method}` }), node("code", path), prose("span", described.summary));
@@ -56,9 +67,7 @@ function operation(method, path, described) {
       node("code", one.name), one.in, typeOf(one.schema), prose("span", one.description || "")])));
   }
   for (const [media, { schema }] of Object.entries(described.requestBody?.content || {})) {
-    made.append(node("h4", `Body: ${media}`));
-    made.append(schema.$ref ? typeOf(schema) : table(Object.entries(schema.properties).map(([name, one]) => [
-      node("code", name), typeOf(one), prose("span", one.description || "")])));
+    made.append(node("h4", `Body: ${media}`), shapeOf(schema));
   }
   made.append(node("h4", "Answers"), table(Object.entries(described.responses).map(([status, answer]) => {
     const types = node("span");
@@ -72,9 +81,7 @@ function type(name, schema) {
   const made = node("div", "", { id: `type-${name}` });
   made.append(node("h3", name));
   if (schema.description) made.append(prose("p", schema.description));
-  const required = new Set(schema.required);
-  made.append(table(Object.entries(schema.properties || {}).map(([member, one]) => [
-    node("code", member), typeOf(one), required.has(member) ? "" : "may be absent"])));
+  made.append(shapeOf(schema));
   return made;
 }
 
@@ -82,9 +89,9 @@ const api = await (await fetch("/openapi.json")).json();
 document.getElementById("about").append(prose("p", api.info.description));
 const byTag = {};
 for (const [path, methods] of Object.entries(api.paths)) {
-  for (const method of METHODS.filter((one) => methods[one])) (byTag[methods[method].tags[0]] ??= []).push([method, path, methods[method]]);
+  for (const [method, described] of Object.entries(methods)) (byTag[described.tags[0]] ??= []).push([method, path, described]);
 }
-for (const tag of Object.keys(byTag).sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other))) {
+for (const tag of Object.keys(byTag).sort((one, other) => rank(one) - rank(other))) {
   const id = `tag-${tag.replaceAll(" ", "-")}`;
   document.getElementById("contents").append(node("a", tag, { href: `#${id}` }));
   document.getElementById("operations").append(node("h2", tag, { id }), ...byTag[tag].map((one) => operation(...one)));

@@ -47,6 +47,11 @@ class Page:
         self.browser.get(self.url)
         wait_until(lambda: Select(self.one("#model")).options, what="models are listed")
 
+    def read(self, path: str) -> None:
+        """Go to another page of the gateway, and wait until it is whole."""
+        self.browser.get(self.url + path)
+        wait_until(lambda: self.all("#schemas h3") or self.errors(), what="the description is shown")
+
     def one(self, selector: str):  # type: ignore[no-untyped-def]
         return self.browser.find_element(By.CSS_SELECTOR, selector)
 
@@ -214,6 +219,23 @@ def test_pictures_that_are_too_many_are_told_until_others_come(page: Page) -> No
 
     assert told == ["The first 200 of 201 pictures are taken."]
     assert page.all("#status") == [""]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (500, 844)])
+def test_the_description_to_read_has_every_operation(page: Page, width: int, height: int) -> None:
+    paths = httpx.get(f"{page.url}openapi.json").json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    page.browser.set_window_size(width, height)
+
+    page.read("docs")
+
+    shown = page.browser.execute_script("return [...document.querySelectorAll('details')].map((node) => node.id)")
+    assert sorted(shown) == sorted(operation["operationId"] for operation in operations)
+    tags = page.all("#operations > h2")
+    assert sorted(tags) == sorted({operation["tags"][0] for operation in operations})
+    assert (tags[0], tags[-1]) == ("Vision API 3", "Vision API 2")
+    assert page.browser.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    assert page.errors() == []
 
 
 def test_the_snippets_ask_for_the_same(page: Page) -> None:
