@@ -54,7 +54,7 @@ function shapeOf(schema) {
   if (!schema.properties) return typeOf(schema);
   const required = new Set(schema.required);
   return table(Object.entries(schema.properties).map(([name, one]) => [
-    node("code", name), typeOf(one), prose("span", one.description || ""), required.has(name) ? "" : "may be absent"]));
+    node("code", name), typeOf(one), required.has(name) ? "" : "may be absent", prose("span", one.description || "")]));
 }
 
 function operation(method, path, described) {
