@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import grpc
@@ -18,6 +20,7 @@ log = logs.logger()
 ERROR_NAME = "servoir-error"
 RETRY_AFTER = "retry-after-s"
 MAX_MESSAGE_BYTES = 512 * 2**20
+MAX_DETAIL_BYTES = 4096
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -40,8 +43,24 @@ def _abort(context: grpc.ServicerContext, error: ServoirError) -> NoReturn:
     if error.retry_after_s is not None:
         metadata.append((RETRY_AFTER, f"{error.retry_after_s:.3f}"))
     context.set_trailing_metadata(tuple(metadata))
-    context.abort(error.grpc_status, error.detail)
+    context.abort(error.grpc_status, _short(error.detail))
     raise AssertionError("abort returned")
+
+
+def _short(detail: str) -> str:
+    """Return *detail*, cut where it is more than a status may carry.
+
+    It is sent as a header. A client reads 8 KB of headers, 16 KB at the most; more than that ends its connection, with
+    all other calls on it.
+    """
+    sent_bytes = list(accumulate(map(_sent_bytes, detail[: MAX_DETAIL_BYTES + 1])))
+    fitting = bisect_right(sent_bytes, MAX_DETAIL_BYTES)
+    return detail if fitting == len(detail) else detail[:fitting] + " …"
+
+
+def _sent_bytes(character: str) -> int:
+    """Return the bytes of a character in a status: what is not plain ASCII goes as %XX for each of its bytes."""
+    return 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode())
 
 
 _MALFORMED = object()

@@ -12,16 +12,17 @@ import pytest
 from chassis import errors
 from chassis.rpc import model_server_pb2, model_server_pb2_grpc, registry_pb2, registry_pb2_grpc
 from chassis.rpc_client import channel, told
-from chassis.rpc_server import CannotBind, RpcServer
+from chassis.rpc_server import MAX_DETAIL_BYTES, CannotBind, RpcServer
 
 
 class Raising(registry_pb2_grpc.RegistryServicer):
-    """A registry that raises the error whose class a call names."""
+    """A registry that raises the error whose class a call names, with the text behind it."""
 
     def GetModel(self, request: registry_pb2.GetModelRequest, context: grpc.ServicerContext) -> registry_pb2.Model:  # noqa: N802
         if request.key == "bug":
             raise ZeroDivisionError("a secret")
-        raise errors.BY_NAME[request.key]("so it is", retry_after_s=2.5)
+        name, _, text = request.key.partition(" ")
+        raise errors.BY_NAME[name](text or "so it is", retry_after_s=2.5)
 
     def WatchModels(  # noqa: N802
         self, request: registry_pb2.WatchModelsRequest, context: grpc.ServicerContext
@@ -74,6 +75,24 @@ def test_an_error_comes_back_as_its_own_class(stub: registry_pb2_grpc.RegistrySt
 
     assert type(raised.value) is errors.BY_NAME[name]
     assert (raised.value.detail, raised.value.retry_after_s) == ("so it is", 2.5)
+
+
+@pytest.mark.parametrize("character", ["x", "%", "\n", "é", "\N{SLIGHTLY SMILING FACE}"])
+def test_a_text_that_is_too_long_for_a_status_is_cut(stub: registry_pb2_grpc.RegistryStub, character: str) -> None:
+    with pytest.raises(errors.ServoirError) as raised, told():
+        stub.GetModel(registry_pb2.GetModelRequest(key=f"WrongState {100_000 * character}"))
+
+    assert type(raised.value) is errors.WrongState
+    assert raised.value.detail.startswith(300 * character)
+    assert raised.value.detail.endswith(f"{character} …")
+
+
+@pytest.mark.parametrize("text", [MAX_DETAIL_BYTES * "x", MAX_DETAIL_BYTES // 6 * "é"])
+def test_a_text_that_just_fits_is_whole(stub: registry_pb2_grpc.RegistryStub, text: str) -> None:
+    with pytest.raises(errors.WrongState) as raised, told():
+        stub.GetModel(registry_pb2.GetModelRequest(key=f"WrongState {text}"))
+
+    assert raised.value.detail == text
 
 
 def test_a_bug_is_told_without_its_text(stub: registry_pb2_grpc.RegistryStub) -> None:
