@@ -47,7 +47,7 @@ class LogLines:
         self._waiting = bytearray()
         self._dropped = 0
         self._cut = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of signals may log in the midst of a line
         self._filled = threading.Event()
         self._thread: threading.Thread | None = None
 

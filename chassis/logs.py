@@ -7,6 +7,7 @@ token that came in as something else, say a part of a path, loses its secret on 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import MutableMapping
@@ -23,7 +24,10 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str, order=None)
 
 
 def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    line = _ENCODER.encode(event)
+    try:
+        line = _ENCODER.encode(event)
+    except UnicodeEncodeError:  # a name of a file, say, whose bytes are no text
+        line = json.dumps(event, default=str).encode()
     return _TOKEN.sub(rb"\1_***", line) if b"sv_" in line else line
 
 

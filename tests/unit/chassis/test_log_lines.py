@@ -42,6 +42,30 @@ class Disk(Output):
         return super().write(taken)
 
 
+class Interrupted(Output):
+    """An output in the midst of whose first write a signal comes, whose handler logs."""
+
+    lines: LogLines
+
+    def write(self, data: object) -> int:
+        if not self.writes:
+            self.writes = 1
+            self.lines.warning(b"told to end")
+        return super().write(data)
+
+
+def test_who_is_interrupted_while_it_logs_may_log() -> None:
+    output = Interrupted()
+    output.lines = LogLines(output)
+    telling = threading.Thread(target=output.lines.warning, args=(b"first",), daemon=True)
+
+    telling.start()
+    telling.join(10)
+
+    assert not telling.is_alive()
+    assert sorted(output.getvalue().splitlines()) == [b"first", b"told to end"]
+
+
 def test_what_is_told_goes_out_soon_and_together() -> None:
     output = Output()
     lines = LogLines(output)

@@ -20,6 +20,7 @@ logs.configure("kettle", level="info")
 log = logs.logger()
 log.debug("unheard")
 log.info("boiled", litres=1.5, request_id="r-1")
+log.info("named", file=b"k\\xe4se".decode(errors="surrogateescape"))
 logging.getLogger("other").warning("from %s", "elsewhere")
 try:
     {}["x"]
@@ -34,6 +35,7 @@ def test_every_line_is_json_with_service_event_level_and_time() -> None:
     lines = [json.loads(line) for line in output.splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [
         ("boiled", "info"),
+        ("named", "info"),
         ("from elsewhere", "warning"),
         ("broke", "error"),
     ]
