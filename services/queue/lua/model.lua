@@ -16,6 +16,13 @@ local NOW = now_ms()
 -- An entry's id begins with the millisecond in which it was accepted.
 local function accepted_ms(id) return tonumber(string.match(id, '^%d+')) end
 
+-- Where an entry stands among all that were accepted; within one millisecond ids are counted on, which as texts would
+-- go 1, 10, 2.
+local function accepted_at(id)
+  local ms, number = string.match(id, '^(%d+)-(%d+)$')
+  return ms + math.min(number, 4095) / 4096
+end
+
 local function problem(title, detail) return cjson.encode({title = title, detail = detail}) end
 
 -- Keep one answer in a job, which may be forgotten already; the last one decides how long the job is kept.
@@ -137,7 +144,7 @@ local function put_back(id)
   if redis.call('HEXISTS', K.history, id) == 1 then
     redis.call('ZADD', K.retries, NOW, id)
   else
-    redis.call('ZADD', K.order_first, accepted_ms(id), id)
+    redis.call('ZADD', K.order_first, accepted_at(id), id)
   end
 end
 

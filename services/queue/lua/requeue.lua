@@ -12,7 +12,7 @@ for _, item in ipairs(A.items) do
       redis.call('HSET', K.history, item.id, item.history)
       redis.call('ZADD', K.retries, NOW + item.delay_ms, item.id)
     else
-      redis.call('ZADD', K.order_first, accepted_ms(item.id), item.id)
+      redis.call('ZADD', K.order_first, accepted_at(item.id), item.id)
     end
   end
 end

@@ -68,7 +68,8 @@ def _offer(connection: redis.Redis, number: int, left_s: float = 60.0, **how: An
         "left_ms": round(left_s * 1000),
         "by_ms": 0,
     }
-    reply: list[Any] = run(connection, broker.enqueue(MODEL, args, [Offered(meta, how.get("payload", b"payload"))]))
+    items = [Offered(meta, how.get("payload", b"payload"))] * how.get("count", 1)
+    reply: list[Any] = run(connection, broker.enqueue(MODEL, args, items))
     return reply
 
 
@@ -156,6 +157,17 @@ def test_what_runs_at_one_who_owned_before_is_not_lost_with_the_one_between(conn
     assert run(connection, broker.requeue(MODEL, "me", "t3", [(item, 0.0, "") for item in items])) == [b"requeued", 3]
 
     assert [claimed.id for claimed in _claim(connection, token="t3").items] == items
+
+
+def test_what_goes_back_keeps_the_order_in_which_it_was_accepted(connection: redis.Redis) -> None:
+    ids = [reply.decode() for reply in _offer(connection, 1, count=30)[1:]]
+    assert len({one.split("-")[0] for one in ids}) == 1, "all of one millisecond"
+    back = [(item.id, 0.0, "") for item in _claim(connection, most=30).items]
+
+    run(connection, broker.requeue(MODEL, "me", "t1", back[10:]))
+    run(connection, broker.acquire(MODEL, "me", "t2", []))
+
+    assert [item.id for item in _claim(connection, most=30, token="t2").items] == ids
 
 
 def test_a_model_is_held_as_long_as_its_owner_lives(connection: redis.Redis) -> None:

@@ -41,7 +41,8 @@ def test_every_line_is_json_with_service_event_level_and_time() -> None:
     ]
     assert all(line["service"] == "kettle" and line["time"] for line in lines)
     assert (lines[0]["litres"], lines[0]["request_id"]) == (1.5, "r-1")
-    assert "KeyError" in lines[2]["exception"]
+    assert lines[1]["file"] == "k\udce4se"
+    assert "KeyError" in lines[3]["exception"]
 
 
 def test_the_secret_of_an_api_key_never_gets_into_a_line() -> None:
