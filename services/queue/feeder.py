@@ -208,7 +208,7 @@ class Feeder:
             self._tenure.token,
             limits_s(most, starts_in_s, replica.latency.expected_s),
             least_s=self._replicas.least_s(),
-            alone_s=self._replicas.alone_s() if choice == "next" else math.inf,
+            alone_s=self._replicas.alone_s(but=replica) if choice == "next" else math.inf,
             choice=choice,
             newcomers=self._replicas.host() is not None,
         )

@@ -85,10 +85,10 @@ class Replicas:
         place = routing.choose(loads, now_s)
         return None if place is None else Turn(replicas[place], routing.opens_in_s(loads[place], now_s))
 
-    def alone_s(self) -> float:
-        """Return how long an item takes, from now, at the one that would have it first; infinite without any."""
-        usable = (replica for replica in self._by_instance.values() if replica.usable)
-        return min((replica.expected_s(1) for replica in usable), default=math.inf)
+    def alone_s(self, *, but: Replica) -> float:
+        """Return how long an item takes, from now, at the one of all *but* one that would have it first, or infinity."""
+        others = (replica for replica in self._by_instance.values() if replica is not but and replica.usable)
+        return min((replica.expected_s(1) for replica in others), default=math.inf)
 
     def least_s(self) -> float:
         """Return the shortest time that one item took of late at any: less is hopeless. 0 where that is not known."""
