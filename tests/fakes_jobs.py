@@ -30,7 +30,7 @@ class FakeContext:
         self.folder, self.results = folder / "work", folder / "results"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.results.mkdir(exist_ok=True)
-        self.limits = Limits(picture_bytes=1000, unpacked_bytes=10**9, pictures=10**6)
+        self.limits = Limits(picture_bytes=1000, unpacked_bytes=10**9, free_bytes=0, pictures=10**6)
         self.answer_to = answer_to or (lambda _: answer(body=prediction()))
         self.asked: list[bytes] = []
         self.lines: list[str] = []

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """Bytes of one picture, bytes that one archive may unpack to, and pictures of one job."""
+    """Bytes of one picture, that one archive may unpack to, of the disk that stay free; and pictures of one job."""
 
     picture_bytes: int
     unpacked_bytes: int
+    free_bytes: int
     pictures: int
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from services.jobs.archives import contents, is_archive, members
+from services.jobs.archives import BROKEN_MEMBER, is_archive, members, opened
 from services.jobs.context import Context, Failed
+from services.jobs.disk import is_full, require_room
+
+_CHUNK_BYTES = 2**20
 
 
 def materials(context: Context, source: str) -> Path:
@@ -24,26 +28,39 @@ def _unpacked(context: Context, archive: Path) -> Path:
     target, draft = context.folder / "unpacked" / _stem(archive), context.folder / "unpacking"
     if not target.exists():
         shutil.rmtree(draft, ignore_errors=True)
-        _unpack(context, archive, draft)
-        target.parent.mkdir(exist_ok=True)
-        draft.rename(target)
+        try:
+            _unpack(context, archive, draft)
+            target.parent.mkdir(exist_ok=True)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     inside = list(target.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
 
 
 def _unpack(context: Context, archive: Path, target: Path) -> None:
-    limit = context.limits.unpacked_bytes
-    listed = [(place, _safe(name)) for place, name in members(archive, max_bytes=limit)]
+    listed = [(place, _safe(name)) for place, name in members(archive, max_bytes=context.limits.unpacked_bytes)]
     wanted = [(place, name) for place, name in listed if name is not None]
     target.mkdir()
-    whole = contents(archive, (place for place, _ in wanted), max_bytes=limit)
-    for (_, name), content in zip(wanted, whole, strict=False):
+    for (_, name), member in zip(wanted, opened(archive, (place for place, _ in wanted)), strict=False):
         context.check()
-        if content is None:
+        if member is None:
             raise Failed(f"{archive.name}: {name} cannot be read")
-        file = target / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        try:
+            _copy(context, member, target / name)
+        except BROKEN_MEMBER as error:
+            if isinstance(error, OSError) and is_full(error):
+                raise Failed(f"the disk of jobs has no room to unpack {archive.name}: retry when it has") from error
+            raise Failed(f"{archive.name}: {name} cannot be unpacked") from error
+
+
+def _copy(context: Context, member: IO[bytes], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as copy:
+        while chunk := member.read(_CHUNK_BYTES):
+            context.check()
+            require_room(file.parent, len(chunk), leave_bytes=context.limits.free_bytes)
+            copy.write(chunk)
 
 
 def _safe(name: str) -> str | None:

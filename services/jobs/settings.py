@@ -29,6 +29,7 @@ class Settings:
     jobs_max_pictures: int = setting(1_000_000, help="the most pictures that one job may have")
     jobs_max_picture_bytes: Bytes = setting(Bytes(20 * 2**20), help="the most bytes that a picture may have")
     jobs_max_unpacked_bytes: Bytes = setting(Bytes(64 * 2**30), help="the most that one archive may unpack to")
+    jobs_free_bytes: Bytes = setting(Bytes(2**30), help="room on the disk of jobs that unpacking leaves free")
     jobs_usage_kept_days: int = setting(400, help="days after which usage is forgotten; 0: never")
     jobs_usage_hours_days: int = setting(
         35, help="days after which usage by the hour is rolled up by the day; 0: never"
@@ -58,7 +59,12 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """How much a job reads."""
-        return Limits(self.jobs_max_picture_bytes, self.jobs_max_unpacked_bytes, self.jobs_max_pictures)
+        return Limits(
+            picture_bytes=self.jobs_max_picture_bytes,
+            unpacked_bytes=self.jobs_max_unpacked_bytes,
+            free_bytes=self.jobs_free_bytes,
+            pictures=self.jobs_max_pictures,
+        )
 
     @property
     def models(self) -> Path:

@@ -7,7 +7,6 @@ begin alike: what they hold together is known without a look at anybody else's.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -23,12 +22,12 @@ from typing import NamedTuple
 import msgspec
 
 from chassis.errors import BadRequest, NotFound, TooBusy, TooLarge, Unavailable, WrongState
+from services.jobs.disk import free_bytes, is_full
 from services.jobs.journal import replaced
 from services.jobs.limits import NO_UPLOADS, UploadLimits
 
 _ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ ()+-]{0,199}").fullmatch
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _RETRY_AFTER_S = 60.0
 _ADVICE = "end one (GET /uploads lists them, DELETE /uploads/<id> ends one), or wait until one expires"
 KEPT_S = 86_400.0
@@ -74,10 +73,6 @@ class Upload(NamedTuple):
         return {path.name: path.stat().st_size for path in sorted(self.files.iterdir())}
 
 
-def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
-
-
 class Uploads:
     """All sessions below a folder, within *limits*; *free_bytes* says how much room there is on a folder's disk."""
 
@@ -87,7 +82,7 @@ class Uploads:
         limits: UploadLimits,
         *,
         clock: Callable[[], float] = time.time,
-        free_bytes: Callable[[Path], int] = _free_bytes,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._folder, self._limits, self._clock, self._free_bytes = folder, limits, clock, free_bytes
 
@@ -194,7 +189,7 @@ class Uploads:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:
-            if error.errno in _FULL:
+            if is_full(error):
                 raise _disk_full() from error
             raise
 

@@ -15,7 +15,7 @@ from services.jobs.context import Failed
 from services.jobs.limits import Limits
 from services.jobs.pictures import Entry, Picture, entries_of, read_pictures, write_list
 
-LIMITS = Limits(picture_bytes=100, unpacked_bytes=10_000, pictures=50)
+LIMITS = Limits(picture_bytes=100, unpacked_bytes=10_000, free_bytes=0, pictures=50)
 
 
 def listed(*paths: Path, limits: Limits = LIMITS) -> list[bytes]:
