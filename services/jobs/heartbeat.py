@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from chassis import logs
 from chassis.errors import ServoirError
 from services.jobs.context import Cancelled, Interrupted
-from services.jobs.records import Records
+from services.jobs.records import LeaseLost, Records
 
 log = logs.logger()
 _LONGEST_BEAT_S = 1.0
@@ -25,14 +26,23 @@ class Heartbeat:
     """Keeps the lease that *token* has of a job.
 
     A process whose lease is lost ends at once, and so does one whose worker (*parent*) is dead: another may be at the
-    job already. *stop* is set by whoever wants the run to end at its next checkpoint.
+    job already. *stop* is set by whoever wants the run to end at its next checkpoint. Where the process ends in one of
+    these ways, or may be killed as it takes too long, *excuse* is called before: the job is not to blame.
     """
 
     def __init__(
-        self, records: Records, id: str, token: str, *, lease_s: float, parent: int, stop: threading.Event
+        self,
+        records: Records,
+        id: str,
+        token: str,
+        *,
+        lease_s: float,
+        parent: int,
+        stop: threading.Event,
+        excuse: Callable[[], None],
     ) -> None:
         self._records, self._id, self._token, self._lease_s = records, id, token, lease_s
-        self._parent, self._stop = parent, stop
+        self._parent, self._stop, self._excuse = parent, stop, excuse
         self._cancel, self._over = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {}
@@ -101,12 +111,17 @@ class Heartbeat:
         try:
             while not self._over.wait(min(_LONGEST_BEAT_S, self._lease_s / 4)):
                 if os.getppid() != self._parent:
+                    self._excuse()
                     os._exit(_LOST)  # saying so could fail: who read our output may be gone as well
+                if self._stop.is_set():
+                    self._excuse()
                 try:
                     self._beat()
                 except ServoirError as error:
                     log.warning("heartbeat_missed", job=self._id, reason=error.detail)
         except BaseException as error:
+            if isinstance(error, LeaseLost):
+                self._excuse()
             with suppress(Exception):
                 log.warning("lease_lost", job=self._id, reason=repr(error))
             os._exit(_LOST)

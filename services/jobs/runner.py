@@ -16,6 +16,7 @@ from chassis.errors import ServoirError, Unavailable
 from chassis.settings import load
 from services.jobs.broker import Broker
 from services.jobs.context import Cancelled, Failed, Interrupted
+from services.jobs.deaths import MOST_DEATHS, Deaths
 from services.jobs.folders import job_folder
 from services.jobs.heartbeat import Heartbeat
 from services.jobs.job import Job, State
@@ -27,6 +28,10 @@ from services.jobs.settings import Settings
 
 log = logs.logger()
 _INTERNAL = "internal error"
+_DEADLY = (
+    f"its process died {MOST_DEATHS} times in a row without a word, as it does where memory runs out: "
+    "when it is tried again, it goes on from the last checkpoint"
+)
 
 
 def perform(id: str) -> None:
@@ -53,21 +58,25 @@ def perform_job(id: str, settings: Settings, records: Records, stop: threading.E
         if job is None:
             log.info("job_left_alone", job=id, alone=alone)
             return
-        beat = Heartbeat(records, id, token, lease_s=settings.jobs_lease_s, parent=os.getppid(), stop=stop)
+        deaths = Deaths(folder.path / "deaths")
+        deaths.note()
+        lease_s, parent = settings.jobs_lease_s, os.getppid()
+        beat = Heartbeat(records, id, token, lease_s=lease_s, parent=parent, stop=stop, excuse=deaths.clear)
         beat.start()
         try:
-            _do(job, settings, beat)
+            _do(job, settings, beat, deaths.before)
         finally:
             beat.stop()
+        deaths.clear()
 
 
-def _do(job: Job, settings: Settings, beat: Heartbeat) -> None:
+def _do(job: Job, settings: Settings, beat: Heartbeat, deaths: int) -> None:
     log.info("job_begun", job=job.id, kind=job.kind, run=job.runs + 1)
     if job.runs:
         beat.add_log("goes on from the last checkpoint")
     run = Run(job, settings, beat)
     try:
-        state, problem = _outcome(run)
+        state, problem = ("failed", _DEADLY) if deaths >= MOST_DEATHS else _outcome(run)
     except Interrupted:
         beat.add_log("the worker ends: another goes on from the last checkpoint")
         _tell(beat.give_back)

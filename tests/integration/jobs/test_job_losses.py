@@ -9,6 +9,7 @@ from collections import Counter
 import psutil
 
 from services.jobs.client import Job
+from services.jobs.deaths import MOST_DEATHS, Deaths
 from tests.integration.jobs.jobs_world import JobsWorld, write_folder
 from tests.parts import ROOT, wait_until
 
@@ -42,14 +43,14 @@ EACH_ONCE = Counter({f"{number:05d}.gif": 1 for number in range(COUNT)})
 def test_a_killed_worker_dispatcher_and_model_server_cost_no_picture_and_double_none(world: JobsWorld) -> None:
     job = begun(world, "killed")
 
-    for name in ("jobs-0", "dispatcher-0", "model-server-0", "jobs-0"):
+    for name in ("jobs-0", "dispatcher-0", "jobs-0", "model-server-0", "jobs-0"):
         part = world.parts[name]
         part.kill()
         part.start()
         went_on(world, job)
 
     assert answered(world, job) == EACH_ONCE
-    assert world.job(job.id).runs >= 3
+    assert world.job(job.id).runs > MOST_DEATHS
 
 
 def test_a_restarted_redis_costs_nothing(world: JobsWorld) -> None:
@@ -83,6 +84,23 @@ def test_a_job_whose_process_dies_goes_on(world: JobsWorld) -> None:
 
     assert answered(world, job) == EACH_ONCE
     assert world.job(job.id).runs == 2
+
+
+def test_a_job_whose_process_dies_again_and_again_fails_says_so_and_can_be_tried_again(world: JobsWorld) -> None:
+    job = begun(world, "deadly")
+
+    note = world.jobs_folder / job.id / "deaths"
+
+    for run in range(1, MOST_DEATHS + 1):
+        wait_until(lambda run=run: Deaths(note).before == run and world.horses("jobs-0"), what=f"run {run}")
+        for horse in world.horses("jobs-0"):
+            horse.kill()
+    ended = world.wait_for(job.id, "failed")
+
+    assert "its process died 3 times in a row without a word" in ended.problem
+    assert ended.done < COUNT
+    world.client.retry(job.id, client_id=None)
+    assert answered(world, job) == EACH_ONCE
 
 
 def test_a_vehicle_that_comes_twice_has_a_job_done_once(world: JobsWorld) -> None:
