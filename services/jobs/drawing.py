@@ -6,9 +6,10 @@ import io
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import ImageDraw, ImageFont
 
 from chassis.colors import color_of
+from services.jobs.images import upright
 
 _QUALITY = 88
 Color = tuple[int, int, int]
@@ -21,17 +22,9 @@ class Drawable(Protocol):
     shape_attributes: dict[str, Any]
 
 
-class Undrawable(Exception):
-    """The picture cannot be read here."""
-
-
 def drawn(picture: bytes, regions: Iterable[Drawable]) -> bytes:
-    """Return *picture* with its *regions* as a JPEG, turned as its EXIF orientation says; raises Undrawable."""
-    try:
-        with Image.open(io.BytesIO(picture)) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Undrawable(str(error)) from error
+    """Return *picture* with its *regions* as a JPEG, turned as its EXIF orientation says; raises BrokenPicture."""
+    image = upright(io.BytesIO(picture))
     pen = ImageDraw.Draw(image)
     width = max(2, min(image.size) // 200)
     font = ImageFont.load_default(size=max(12, min(image.size) // 30))

@@ -1,4 +1,4 @@
-"""A picture with what is there and what was found drawn on it, as a small JPEG to look at."""
+"""A picture with what is there and what was found drawn on it, as a small JPEG; a broken one raises BrokenPicture."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from services.jobs.evaluation.confusion import at_threshold
 from services.jobs.evaluation.detections import Answered, Found
 from services.jobs.evaluation.labelled_set import Lanes, Picture
 from services.jobs.evaluation.matching import Box, match
 from services.jobs.evaluation.thresholds import FALLBACK
+from services.jobs.images import upright
 
 RIGHT, MISSED, EXTRA, CROWD = "#2fbf71", "#ffb703", "#ef476f", "#9aa5b1"
 _SIDE, _QUALITY = 640, 82
@@ -90,8 +91,7 @@ class _Pen:
 
 
 def _opened(picture: Picture) -> tuple[Image.Image, float]:
-    with Image.open(picture.file) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = upright(picture.file)
     scale = min(1.0, _SIDE / max(image.size))
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     return image.resize(size, Image.Resampling.LANCZOS), scale

@@ -172,7 +172,11 @@ def _worst(report: Report) -> str:
 
 
 def _figure(picture: WorstPicture) -> str:
-    image = f'<img loading="lazy" alt="" src="{picture.image}">' if picture.image else ""
+    image = (
+        f'<img loading="lazy" alt="" src="{picture.image}">'
+        if picture.image
+        else "<p>It cannot be shown: the file is broken.</p>"
+    )
     text = f"{picture.right} right, {picture.missed} missed, {picture.extra} wrong"
     return f"<figure>{image}<figcaption>{escape(picture.name)} · {text}</figcaption></figure>"
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
-
 from services.jobs.evaluation.labelled_set import Faults
+from services.jobs.images import BrokenPicture, opened
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 _ORIENTATION, _TURNED = 274, (5, 6, 7, 8)
@@ -18,11 +16,15 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Return width and height, EXIF orientation applied, from the file's head; OSError where it is no picture."""
-    with Image.open(path) as picture:
-        width, height = picture.size
-        return (height, width) if picture.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+def size_of(path: Path, where: str, faults: Faults) -> tuple[int, int] | None:
+    """Return width and height, EXIF orientation applied, from the file's head; where it is no picture is a fault."""
+    try:
+        with opened(path) as picture:
+            width, height = picture.size
+            return (height, width) if picture.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+    except BrokenPicture:
+        faults.add(where, "cannot be read as a picture")
+        return None
 
 
 class PictureFinder:
@@ -49,15 +51,5 @@ class PictureFinder:
     def measured(self, name: str, faults: Faults) -> tuple[Path, int, int] | None:
         """Return the file and its size; what cannot be found or read is a fault."""
         path = self.find(name, faults)
-        if path is None:
-            return None
-        try:
-            return path, *size_of(path)
-        except OSError:
-            faults.add(name, "cannot be read as a picture")
-            return None
-
-
-def names_of(files: Iterable[Path], folder: Path) -> list[str]:
-    """Return the paths relative to *folder*."""
-    return [file.relative_to(folder).as_posix() for file in files]
+        size = size_of(path, name, faults) if path else None
+        return (path, *size) if path and size else None

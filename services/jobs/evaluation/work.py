@@ -16,6 +16,7 @@ from services.jobs.evaluation.labelled_set import LabelledSet, Picture
 from services.jobs.evaluation.labels import Matched, match_labels
 from services.jobs.evaluation.readers import read_set
 from services.jobs.evaluation.report import Report, for_registry
+from services.jobs.images import BrokenPicture
 from services.jobs.journal import Journal
 from services.jobs.kinds.evaluation import EvaluateParameters
 from services.jobs.materials import materials
@@ -112,17 +113,22 @@ def _answered(answer: Answer, model: Modelinfo, task: str, picture: Picture) -> 
 
 
 def _with_pictures(report: Report, labelled: LabelledSet, answers: Mapping[str, Answered]) -> Report:
-    """Return the report with its worst pictures drawn."""
+    """Return the report with its worst pictures drawn; those that are broken stay without an image."""
     pictures = {picture.name: picture for picture in labelled.pictures}
     thresholds = {label: it.score for label, it in report.thresholds.items()}
 
     def drawn(name: str) -> str:
         picture, answer = pictures[name], answers.get(name, Answered())
-        if report.task == "lane":
-            return drawing.as_data_url(drawing.draw_lanes(picture, answer))
-        if report.task == "classify":
-            return drawing.as_data_url(drawing.draw_classes(picture, answer))
-        return drawing.as_data_url(drawing.draw_things(picture, answer, thresholds))
+        try:
+            if report.task == "lane":
+                jpeg = drawing.draw_lanes(picture, answer)
+            elif report.task == "classify":
+                jpeg = drawing.draw_classes(picture, answer)
+            else:
+                jpeg = drawing.draw_things(picture, answer, thresholds)
+        except BrokenPicture:
+            return ""
+        return drawing.as_data_url(jpeg)
 
     worst = tuple(msgspec.structs.replace(it, image=drawn(it.name)) for it in report.worst)
     return msgspec.structs.replace(report, worst=worst)

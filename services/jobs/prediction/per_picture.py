@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from services.jobs.context import Context
-from services.jobs.drawing import Undrawable, drawn
+from services.jobs.drawing import drawn
+from services.jobs.images import BrokenPicture
 from services.jobs.pictures import Picture
 from services.jobs.prediction.line import Line
 
@@ -33,7 +34,7 @@ class PerPicture:
         if "annotated" in self._folders and not line.problem:
             try:
                 image = drawn(picture.content, line.regions)
-            except Undrawable:
+            except BrokenPicture:
                 return
             self._path("annotated", number, picture, ".jpg").write_bytes(image)
 

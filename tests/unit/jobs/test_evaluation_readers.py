@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,31 @@ def test_a_turned_picture_has_the_size_that_people_see(folder: Path) -> None:
     [picture] = read_set(write_json(folder / "set.json", coco())).pictures
 
     assert (picture.width, picture.height) == (100, 80)
+
+
+def huge_png() -> bytes:
+    """Return a picture that says of itself that it has 400 million pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    chunks = [
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (head, b"IDAT")
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("content", [b"no picture", b"", huge_png()])
+def test_a_file_that_is_no_picture_is_named_whatever_the_format(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pets" / "dog").mkdir(parents=True)
+    (tmp_path / "pets" / "dog" / "bad.png").write_bytes(content)
+    (tmp_path / "pets" / "classes.txt").write_text("dog\n")
+    images = [{"id": 7, "file_name": "dog/bad.png"}]
+
+    for source, called in (
+        (tmp_path / "pets", "folders"),
+        (tmp_path / "pets", "yolo"),
+        (write_json(tmp_path / "pets" / "set.json", coco(images=images)), "coco"),
+    ):
+        with pytest.raises(BadRequest, match=r"bad\.png: cannot be read as a picture"):
+            read_set(source, format=called)
 
 
 def test_via_gives_rectangles_polygons_and_circles(folder: Path) -> None:

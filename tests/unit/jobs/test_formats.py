@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from chassis.colors import color_of
-from services.jobs.drawing import Undrawable, drawn
+from services.jobs.drawing import drawn
+from services.jobs.images import BrokenPicture
 from services.jobs.pictures import Picture
 from services.jobs.prediction import coco, table, via
 from services.jobs.prediction.line import Line, Problem, Region, answered, unread
@@ -109,7 +110,7 @@ def test_regions_are_drawn_and_what_is_no_picture_is_not() -> None:
 
     assert plain.startswith(b"\xff\xd8\xff")
     assert plain != marked
-    with pytest.raises(Undrawable):
+    with pytest.raises(BrokenPicture):
         drawn(b"no picture", [])
 
 

@@ -22,16 +22,14 @@ def read_folders(folder: Path, name: str) -> LabelledSet:
     """Return the set whose labels are the names of its folders; raises BadRequest naming every fault."""
     faults, listed = Faults(), []
     for path in picture_files(folder):
-        try:
-            width, height = size_of(path)
-        except OSError:
-            faults.add(path.relative_to(folder).as_posix(), "cannot be read as a picture")
-            continue
         relative = path.relative_to(folder)
+        size = size_of(path, relative.as_posix(), faults)
+        if size is None:
+            continue
         if len(relative.parts) < 2:
             faults.add(relative.as_posix(), "lies in no class's folder")
             continue
-        listed.append(Picture(relative.as_posix(), path, width, height, classes=(relative.parts[0],)))
+        listed.append(Picture(relative.as_posix(), path, *size, classes=(relative.parts[0],)))
     faults.check()
     labels = sorted({label for picture in listed for label in picture.classes})
     return LabelledSet(name, FOLDERS, tuple(labels), tuple(listed))

@@ -38,18 +38,16 @@ def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
     files = {path.stem: path for path in sorted(folder.rglob("*.txt")) if path.name not in _NAMES}
     listed = []
     for path in picture_files(pictures):
-        try:
-            width, height = size_of(path)
-        except OSError:
-            faults.add(path.name, "cannot be read as a picture")
+        size = size_of(path, path.name, faults)
+        if size is None:
             continue
         lines = files[path.stem].read_text().splitlines() if path.stem in files else []
         truths = [
-            _truth(line, labels, (width, height), f"{path.stem}.txt:{at + 1}", faults)
+            _truth(line, labels, size, f"{path.stem}.txt:{at + 1}", faults)
             for at, line in enumerate(lines)
             if line.strip()
         ]
-        listed.append(Picture(path.name, path, width, height, tuple(truth for truth in truths if truth)))
+        listed.append(Picture(path.name, path, *size, tuple(truth for truth in truths if truth)))
     faults.check()
     return LabelledSet(name, FORMAT, labels, tuple(listed))
 
