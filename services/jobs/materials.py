@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -25,12 +27,12 @@ def materials(context: Context, source: str) -> Path:
 
 def _unpacked(context: Context, archive: Path) -> Path:
     """Unpack *archive*, once, and return the folder; where it holds just one folder, that one."""
-    target, draft = context.folder / "unpacked" / _stem(archive), context.folder / "unpacking"
+    target, draft = context.folder / "unpacked" / _place(archive), context.folder / "unpacking"
     if not target.exists():
         shutil.rmtree(draft, ignore_errors=True)
         try:
             _unpack(context, archive, draft)
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             draft.rename(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -70,5 +72,7 @@ def _safe(name: str) -> str | None:
     return path.as_posix() if fine and "\0" not in name else None
 
 
-def _stem(archive: Path) -> str:
-    return archive.name.split(".")[0] or "set"
+def _place(archive: Path) -> Path:
+    """Return where an archive is unpacked: each in a place of its own, in a folder that has its name for people."""
+    whole = hashlib.sha256(os.fsencode(archive.resolve())).hexdigest()
+    return Path(whole[:16]) / (archive.name.split(".")[0] or "set")

@@ -112,3 +112,14 @@ def test_an_archive_is_unpacked_once_and_the_one_folder_in_it_is_the_set(context
     assert folder == again
     assert folder.name == "pets"
     assert sorted(path.name for path in folder.iterdir()) == ["a.jpg", "marked"]
+
+
+def test_archives_whose_names_begin_alike_are_not_taken_for_one(context: FakeContext, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    paths = ("coco.pictures.zip", "coco.calibration.zip", "other/coco.pictures.zip")
+    archives = [write_zip(tmp_path / path, **{"which": path.encode()}) for path in paths]
+
+    folders = [materials(context, str(archive)) for archive in archives]
+
+    assert [(folder / "which").read_text() for folder in folders] == list(paths)
+    assert [folder.name for folder in folders] == ["coco"] * 3
