@@ -38,10 +38,10 @@ class PictureFinder:
             self._by_name.setdefault(path.stem, []).append(path)
 
     def find(self, name: str, faults: Faults) -> Path | None:
-        """Return the file that *name* means; where there is none, or more than one, that is a fault."""
-        direct = (self._folder / name).resolve()
-        if name and direct.is_file() and direct.is_relative_to(self._folder.resolve()):
-            return direct
+        """Return the file that *name* means, below the folder; where there is none, or more than one: a fault."""
+        direct, folder = (self._folder / name).resolve(), self._folder.resolve()
+        if name and direct.is_file() and direct.is_relative_to(folder):
+            return self._folder / direct.relative_to(folder)
         found = sorted(set(self._by_name.get(Path(name).name, ())))
         if len(found) != 1:
             faults.add(name or "a picture without a name", f"{len(found) or 'no'} such picture in the set's folder")

@@ -162,6 +162,18 @@ def test_voc_counts_pixels_from_one_and_what_is_difficult_does_not_count(folder:
     assert (easy.format, easy.objects, difficult.objects) == ("voc", 1, 0)
 
 
+def test_pictures_of_voc_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for name, xmin in (("street", 11), ("yard", 15)):
+        write_picture(tmp_path / name / "a.jpg")
+        text = VOC.format(xmin=xmin, difficult=0).replace("a.jpg", f"{name}/a.jpg")
+        (tmp_path / f"{name}.xml").write_text(text)
+
+    pictures = read_set(tmp_path).pictures
+
+    assert {picture.name: picture.truths[0].box[0] for picture in pictures} == {"street/a.jpg": 10, "yard/a.jpg": 14}
+    assert {picture.name: picture.file for picture in pictures}["yard/a.jpg"] == tmp_path / "yard" / "a.jpg"
+
+
 def test_a_bad_file_of_voc_is_named(folder: Path) -> None:
     (folder / "a.xml").write_text(VOC.format(xmin="left", difficult=0))
     (folder / "b.xml").write_text("<annotation>")
@@ -193,7 +205,71 @@ def test_yolo_gives_boxes_and_polygons_and_pictures_with_nothing(folder: Path) -
     assert (read.format, read.labels) == ("yolo", ("dog", "cat"))
     assert cat.box == pytest.approx((10, 20, 30, 40))
     assert (dog.label, dog.area) == ("dog", 1000)
-    assert by_name["empty.png"] == ()
+    assert by_name["images/empty.png"] == ()
+
+
+BOXES = {"left": "0 0.2 0.5 0.2 0.2", "right": "0 0.8 0.5 0.2 0.2"}
+
+
+def yolo(folder: Path, pictures: list[str], labels: dict[str, str]) -> Path:
+    """Write a set: *labels* say for each of their files where the one dog in its picture is."""
+    for name in pictures:
+        write_picture(folder / name)
+    for name, where in labels.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(BOXES[where])
+    (folder / "classes.txt").write_text("dog\n")
+    return folder
+
+
+def dogs(folder: Path, **how: Path) -> dict[str, str]:
+    """Return where the dog is in each picture of a set, by the picture's name."""
+    lefts = {
+        picture.name: [truth.box[0] for truth in picture.truths]
+        for picture in read_set(folder, format="yolo", **how).pictures
+    }
+    return {name: "".join("left" if left < 50 else "right" for left in found) for name, found in lefts.items()}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"labels/street/1.txt": "left", "labels/yard/1.txt": "right"},
+        {"images/street/1.txt": "left", "images/yard/1.txt": "right"},
+        {"street/labels/1.txt": "left", "yard/labels/1.txt": "right"},
+    ],
+)
+def test_pictures_of_one_name_in_several_folders_have_each_its_own_labels(
+    tmp_path: Path, labels: dict[str, str]
+) -> None:
+    folder = yolo(tmp_path, ["images/street/1.jpg", "images/yard/1.jpg", "images/park/1.jpg"], labels)
+
+    assert dogs(folder) == {"images/street/1.jpg": "left", "images/yard/1.jpg": "right", "images/park/1.jpg": ""}
+
+
+def test_labels_elsewhere_belong_to_the_one_picture_that_is_called_like_them(tmp_path: Path) -> None:
+    folder = yolo(tmp_path / "set", [], {"val/1.txt": "left", "val/2.txt": "right"})
+    yolo(tmp_path / "pictures", ["a/1.jpg", "b/2.jpg", "b/3.jpg"], {})
+
+    assert dogs(folder, pictures=tmp_path / "pictures") == {"a/1.jpg": "left", "b/2.jpg": "right", "b/3.jpg": ""}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "told"),
+    [
+        (["a/1.jpg", "b/1.jpg"], ["labels/1.txt"], r"labels/1\.txt: may belong to any of a/1\.jpg, b/1\.jpg"),
+        (["a/1.jpg"], ["x/1.txt", "y/1.txt"], r"a/1\.jpg: may belong to any of x/1\.txt, y/1\.txt"),
+        (["a/1.jpg"], ["a/1.txt", "labels/a/1.txt"], r"a/1\.jpg: may belong to any of a/1\.txt, labels/a/1\.txt"),
+        (["a/1.jpg", "b/1.jpg"], ["a/1.txt", "c/1.txt"], r"b/1\.jpg: may belong to any of a/1\.txt, c/1\.txt"),
+    ],
+)
+def test_labels_that_may_be_of_several_pictures_are_named(
+    tmp_path: Path, pictures: list[str], labels: list[str], told: str
+) -> None:
+    folder = yolo(tmp_path, pictures, dict.fromkeys(labels, "left"))
+
+    with pytest.raises(BadRequest, match=told):
+        read_set(folder, format="yolo")
 
 
 def test_a_bad_line_of_yolo_is_named(folder: Path) -> None:

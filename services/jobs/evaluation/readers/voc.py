@@ -21,14 +21,14 @@ def is_voc(folder: Path) -> bool:
 def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
     """Return the set; raises BadRequest naming every fault. What is ``difficult`` does not count, as a crowd."""
     faults, finder = Faults(), PictureFinder(pictures)
-    listed = [_picture(path, finder, faults) for path in sorted(folder.rglob("*.xml"))]
+    listed = [_picture(path, pictures, finder, faults) for path in sorted(folder.rglob("*.xml"))]
     faults.check()
     there = [picture for picture in listed if picture]
     labels = sorted({truth.label for picture in there for truth in picture.truths})
     return LabelledSet(name, FORMAT, tuple(labels), tuple(there))
 
 
-def _picture(path: Path, finder: PictureFinder, faults: Faults) -> Picture | None:
+def _picture(path: Path, pictures: Path, finder: PictureFinder, faults: Faults) -> Picture | None:
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
@@ -41,7 +41,13 @@ def _picture(path: Path, finder: PictureFinder, faults: Faults) -> Picture | Non
     if found is None:
         return None
     file, width, height = found
-    return Picture(file.name, file, width, height, tuple(_truths(root, path.name, (width, height), faults)))
+    return Picture(
+        file.relative_to(pictures).as_posix(),
+        file,
+        width,
+        height,
+        tuple(_truths(root, path.name, (width, height), faults)),
+    )
 
 
 def _truths(root: ElementTree.Element, where: str, size: tuple[int, int], faults: Faults) -> Iterator[Truth]:

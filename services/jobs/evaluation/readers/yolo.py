@@ -1,12 +1,13 @@
 """Labelled sets as YOLO's text files: a line ``class x y width height`` for each thing, as shares of the picture.
 
 A line of more numbers is a polygon: ``class x y x y …``. The classes' names come from ``data.yaml``, ``classes.txt`` or
-``obj.names`` beside the labels.
+``obj.names`` beside the labels. Which file is of which picture is said in pairing.py.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -22,6 +23,7 @@ from services.jobs.evaluation.labelled_set import (
     polygon_box,
 )
 from services.jobs.evaluation.pictures import picture_files, size_of
+from services.jobs.evaluation.readers.pairing import paired
 
 FORMAT = "yolo"
 _NAMES = ("classes.txt", "obj.names", "labels.txt")
@@ -35,19 +37,14 @@ def is_yolo(folder: Path) -> bool:
 def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
     """Return the set; raises BadRequest naming every fault. A picture without a file of labels shows nothing."""
     faults, labels = Faults(), _labels(folder)
-    files = {path.stem: path for path in sorted(folder.rglob("*.txt")) if path.name not in _NAMES}
-    listed = []
-    for path in picture_files(pictures):
-        size = size_of(path, path.name, faults)
-        if size is None:
-            continue
-        lines = files[path.stem].read_text().splitlines() if path.stem in files else []
-        truths = [
-            _truth(line, labels, size, f"{path.stem}.txt:{at + 1}", faults)
-            for at, line in enumerate(lines)
-            if line.strip()
-        ]
-        listed.append(Picture(path.name, path, *size, tuple(truth for truth in truths if truth)))
+    files = [path.relative_to(folder) for path in sorted(folder.rglob("*.txt")) if path.name not in _NAMES]
+    called = [path.relative_to(pictures) for path in picture_files(pictures)]
+    pairs, listed = paired(called, files, faults), []
+    for path in called:
+        size = size_of(pictures / path, path.as_posix(), faults)
+        if size is not None:
+            truths = _truths(folder, pairs[path], labels, size, faults) if path in pairs else ()
+            listed.append(Picture(path.as_posix(), pictures / path, *size, tuple(truths)))
     faults.check()
     return LabelledSet(name, FORMAT, labels, tuple(listed))
 
@@ -68,6 +65,15 @@ def _labels(folder: Path) -> tuple[str, ...]:
         names: Any = (yaml.safe_load(path.read_text()) or {}).get("names") or []
         return tuple(str(name) for name in (names.values() if isinstance(names, dict) else names))
     return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+
+
+def _truths(
+    folder: Path, file: PurePath, labels: tuple[str, ...], size: tuple[int, int], faults: Faults
+) -> Iterator[Truth]:
+    for at, line in enumerate((folder / file).read_text().splitlines(), 1):
+        truth = _truth(line, labels, size, f"{file.as_posix()}:{at}", faults) if line.strip() else None
+        if truth:
+            yield truth
 
 
 def _truth(line: str, labels: tuple[str, ...], size: tuple[int, int], where: str, faults: Faults) -> Truth | None:
