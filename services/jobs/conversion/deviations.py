@@ -2,7 +2,8 @@
 
 What clients see is compared: each thing that the source finds is looked for among what the converted model finds, by
 label and place. A thing near the threshold of scores may be on one side of it in one model, and on the other in the
-other: its score counts as having moved to the threshold, not as lost.
+other: its score counts as having moved to the threshold, not as lost. Of classes of the whole picture the first guess
+is compared; another one is lost and gained, but where the source itself hardly preferred its own.
 """
 
 from __future__ import annotations
@@ -78,18 +79,21 @@ def deviations(
     threshold: float,
     tolerance: Tolerance,
 ) -> Deviations:
-    """Return how *answers* (picture, by the source, by the converted model) differ."""
+    """Return how *answers* (picture, by the source, by the converted model) differ.
+
+    Things may be near the *threshold*; a class of the whole picture, which has none, never is.
+    """
     score = pixels = 0.0
     things, lost, gained = 0, list[str](), list[str]()
     for picture, one, other in answers:
-        pairs, only_one, only_other = pair(seen_in(one), seen_in(other))
+        pairs, only_one, only_other = pair(*_compared(one, other, tolerance))
         things += len(pairs) + len(only_one)
         for left, right in pairs:
             score = max(score, abs(left.score - right.score))
             pixels = max(pixels, _shift(left, right))
         for rest, told in ((only_one, lost), (only_other, gained)):
             for thing in rest:
-                if thing.score - threshold <= tolerance.score:
+                if thing.edges and thing.score - threshold <= tolerance.score:
                     score = max(score, thing.score - threshold)
                 else:
                     told.append(f"{thing.label} {thing.score:.2f} in {picture}")
@@ -105,11 +109,9 @@ def deviations(
     )
 
 
-def seen_in(answer: Mapping[str, Any]) -> list[Seen]:
-    """Return what an answer tells of: regions, and the best class of the whole picture."""
-    seen = [_seen(region) for region in answer.get("regions", ())]
-    best = answer.get("classes", ())[:1]
-    return seen + [Seen(str(guess["label"]), float(guess["score"])) for guess in best]
+def things_in(answer: Mapping[str, Any]) -> list[Seen]:
+    """Return the things that an answer tells of."""
+    return [_seen(region) for region in answer.get("regions", ())]
 
 
 def pair(one: Sequence[Seen], other: Sequence[Seen]) -> tuple[list[tuple[Seen, Seen]], list[Seen], list[Seen]]:
@@ -131,6 +133,21 @@ def pair(one: Sequence[Seen], other: Sequence[Seen]) -> tuple[list[tuple[Seen, S
         [it for at, it in enumerate(one) if at not in taken],
         [it for place, it in enumerate(other) if place not in given],
     )
+
+
+def _compared(one: Mapping[str, Any], other: Mapping[str, Any], tolerance: Tolerance) -> tuple[list[Seen], list[Seen]]:
+    """Return what is compared of two answers: things, and the first guess of each.
+
+    Where the source says the other's first guess with a score within the tolerance of its own first, it is that one.
+    """
+    own, first = _guesses_in(one), _guesses_in(other)[:1]
+    level = [it for it in own if own[0].score - it.score <= tolerance.score]
+    same = [it for it in level if first and it.label == first[0].label]
+    return things_in(one) + (same or own[:1]), things_in(other) + first
+
+
+def _guesses_in(answer: Mapping[str, Any]) -> list[Seen]:
+    return [Seen(str(guess["label"]), float(guess["score"])) for guess in answer.get("classes", ())]
 
 
 def _seen(region: Mapping[str, Any]) -> Seen:

@@ -15,7 +15,7 @@ import msgspec
 from chassis.settings import load
 from services.jobs.context import Context, Failed
 from services.jobs.conversion import networks, onnx_models, page, tensorrt
-from services.jobs.conversion.deviations import TOLERANCES, Deviations, Tolerance, deviations, seen_in
+from services.jobs.conversion.deviations import TOLERANCES, Deviations, Tolerance, deviations, things_in
 from services.jobs.conversion.folders import described, next_release, put_into_store, sha256s, write_folder
 from services.jobs.conversion.networks import Network, Source
 from services.jobs.conversion.report import Calibration, ConversionReport, figures, for_registry, provenance
@@ -173,7 +173,7 @@ def _say(
 def _differences(source: Source, said: Sample, pictures: list[Path], tolerance: Tolerance) -> Deviations:
     both = sorted(source.said.answers.keys() & said.answers.keys())
     answers = [(pictures[place].name, source.said.answers[place], said.answers[place]) for place in both]
-    scores = [seen.score for _, one, _ in answers for seen in seen_in(one)]
+    scores = [thing.score for _, one, _ in answers for thing in things_in(one)]
     threshold = float(source.model.config.get("score_threshold", min(scores, default=0.0)))
     return deviations(answers, largest_differences(source.said, said), threshold=threshold, tolerance=tolerance)
 

@@ -75,6 +75,43 @@ def test_classes_of_whole_pictures_are_compared_by_the_first_guess() -> None:
     assert told.tensors == {"probs": 0.02}
 
 
+def guesses(*pairs: tuple[str, float]) -> dict[str, Any]:
+    return {"regions": [], "classes": [{"label": label, "score": score} for label, score in pairs]}
+
+
+def classified(one: dict[str, Any], other: dict[str, Any]) -> Deviations:
+    return deviations([("a.jpg", one, other)], {}, threshold=0.9, tolerance=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "source", [guesses(("cat", 0.92), ("dog", 0.05)), guesses(("cat", 0.92)), guesses(("cat", 0.5), ("dog", 0.4))]
+)
+def test_another_first_guess_is_no_matter_of_a_threshold(source: dict[str, Any]) -> None:
+    told = classified(source, guesses(("dog", 0.4), ("cat", 0.3)))
+
+    assert (told.things, told.differing, told.gained) == (1, 2, ("dog 0.40 in a.jpg",))
+    assert told.faults(TOLERANCE)
+
+
+def test_first_guesses_that_the_source_hardly_tells_apart_may_change_places() -> None:
+    source = guesses(("cat", 0.48), ("dog", 0.45), ("cow", 0.07))
+
+    changed, surer = (
+        classified(source, guesses(("dog", 0.47), ("cat", 0.46))),
+        classified(source, guesses(("dog", 0.9))),
+    )
+
+    assert (changed.differing, changed.score) == (0, pytest.approx(0.02))
+    assert changed.faults(TOLERANCE) == []
+    assert (surer.differing, surer.score) == (0, pytest.approx(0.45))
+    assert surer.faults(TOLERANCE)
+
+
+def test_a_first_guess_that_only_one_has_is_lost_or_gained() -> None:
+    assert classified(guesses(("cat", 0.9)), guesses()).lost == ("cat 0.90 in a.jpg",)
+    assert classified(guesses(), guesses(("cat", 0.9))).gained == ("cat 0.90 in a.jpg",)
+
+
 def test_polygons_are_compared_by_what_surrounds_them() -> None:
     def polygon(by: int) -> dict[str, Any]:
         shape = {"name": "polygon", "all_points_x": [10, 60 + by, 60], "all_points_y": [10, 10, 50]}
