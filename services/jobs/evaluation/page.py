@@ -27,6 +27,7 @@ _TILES = (
 )
 _FIRST_ROWS = 20
 _STEPS = 101
+_NONE = '<span class="none">&ndash;</span>'
 
 
 def render(report: Report) -> str:
@@ -131,8 +132,8 @@ def _classes(report: Report) -> str:
         best = report.thresholds.get(it.label)
         cells = [it.ap, it.ap_50, it.ap_75, *(it.by_size[size] for size in SIZES)]
         cells += [masks[it.label].ap] if masks else []
-        cells += [best.score, best.precision, best.recall, best.f1] if best else [None] * 4
-        rows.append([_label(it.label), str(it.objects), *map(_number, cells)])
+        shown = [f"{best.score:.4f}", *map(_number, (best.precision, best.recall, best.f1))] if best else [_NONE] * 4
+        rows.append([_label(it.label), str(it.objects), *map(_number, cells), *shown])
     seen = [row for row, it in zip(rows, ordered, strict=True) if it.objects]
     text = (
         "Classes that the set shows, the most frequent first. The best threshold is the score at which precision and "
@@ -215,7 +216,7 @@ def _label(label: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return '<span class="none">&ndash;</span>' if value is None else f"{value:.3f}"
+    return _NONE if value is None else f"{value:.3f}"
 
 
 def _counts(counts: Iterable[tuple[str, int]]) -> str:

@@ -11,6 +11,7 @@ from services.jobs.evaluation.labelled_set import LabelledSet
 from services.jobs.evaluation.matching import match
 
 FALLBACK = 0.5
+_DIGITS = 4
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -52,5 +53,11 @@ def best_threshold(hits: Iterable[tuple[float, bool]], there: int) -> Threshold 
             continue  # equal scores come and go together
         f1 = 2 * right / (shown + there) if there else 0.0
         if f1 > (best.f1 if best else 0.0):
-            best = Threshold(round(score, 4), right / shown, right / there, f1)
+            best = Threshold(_rounded_down(score), right / shown, right / there, f1)
     return best
+
+
+def _rounded_down(score: float) -> float:
+    """Return *score* with four digits; what has it is at least as sure as that."""
+    nearest = round(score, _DIGITS)
+    return nearest if nearest <= score else round(nearest - 10**-_DIGITS, _DIGITS)

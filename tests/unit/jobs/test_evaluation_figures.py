@@ -126,6 +126,17 @@ def test_equal_scores_come_and_go_together_and_of_equal_thresholds_the_highest_i
     assert higher is not None and higher.score == 0.9
 
 
+@pytest.mark.parametrize(("score", "shown"), [(0.87656, 0.8765), (0.87654, 0.8765), (0.57, 0.57), (1.0, 1.0)])
+def test_a_best_threshold_shows_what_it_was_found_by(score: float, shown: float) -> None:
+    labelled, found = a_set({"a": [truth("dog", DOG)]}), {"a": [Found("dog", score, DOG)]}
+
+    report = judged(labelled, {"a": Answered(tuple(found["a"]))})
+
+    assert report.thresholds["dog"].score == shown
+    assert report.confusion is not None and report.confusion.count("dog", "dog") == 1
+    assert (report.worst, f"{shown:.4f}" in page.render(report)) == ((), True)
+
+
 def test_a_class_that_was_never_right_has_no_threshold() -> None:
     labelled = a_set({"a": [truth("dog", DOG), truth("cat", CAT)]})
 
