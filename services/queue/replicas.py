@@ -86,7 +86,7 @@ class Replicas:
         return None if place is None else Turn(replicas[place], routing.opens_in_s(loads[place], now_s))
 
     def alone_s(self, *, but: Replica) -> float:
-        """Return how long an item takes, from now, at whom of all *but* one would have it first; infinite if none."""
+        """Return after how long an item is back from the quickest of all *but* one; infinite without any."""
         others = (replica for replica in self._by_instance.values() if replica is not but and replica.usable)
         return min((replica.expected_s(1) for replica in others), default=math.inf)
 
