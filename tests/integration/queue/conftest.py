@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from services.queue.client import QueueClient
 from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease
 from tests.integration.queue.asking import planned
+from tests.integration.queue.scripted import own
 from tests.parts import Server, free_port
 
 
@@ -109,3 +111,11 @@ def client(redis_url: str) -> Iterator[QueueClient]:
     queue.start()
     yield queue
     queue.close()
+
+
+@pytest.fixture
+def connection(redis_url: str) -> redis.Redis:
+    """For the scripts alone: with a model that ``me`` owns."""
+    connection = redis.Redis.from_url(redis_url)
+    own(connection)
+    return connection
