@@ -257,6 +257,22 @@ def test_an_idempotency_key_gives_the_same_answer_without_running_again(
     wait_until(lambda: len(registry.counted()) == 4, what="usage of what ran")
 
 
+def test_what_is_kept_of_an_idempotency_key_is_forgotten_after_its_window(
+    redis_url: str, served: FakeModelServer, start_dispatcher: StartDispatcher
+) -> None:
+    start_dispatcher()
+    planned(redis_url)
+    gateway = QueueClient(redis_url, idempotency_window_s=500.0)
+    gateway.start()
+
+    ask(gateway, b"x", idempotency_key="k")
+
+    with redis.Redis.from_url(redis_url) as connection:
+        [kept] = connection.keys("servoir:queue:idem:*")
+        assert 0 < connection.pttl(kept) <= 500_000
+    gateway.close()
+
+
 def test_an_idempotency_key_joins_a_request_that_runs(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:

@@ -17,6 +17,7 @@ from tests.integration.queue.conftest import StartDispatcher
 from tests.parts import wait_until
 
 RARELY = 0.0001  # requests a second: none comes back while a test runs
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -129,10 +130,23 @@ def test_a_repeat_under_its_idempotency_key_does_not_count(queue: QueueClient) -
         assert asked.standing.today == 9
 
 
+def test_who_asks_nothing_for_long_has_no_more_than_the_burst(queue: QueueClient, redis_url: str) -> None:
+    def one_more() -> bool:
+        return accepted(queue, claim(requests_per_s=RARELY, burst=2))
+
+    one_more()
+    with redis.Redis.from_url(redis_url) as connection:
+        tat, *day = connection.get("servoir:queue:quota:key").split()
+        month_ago = b"%f" % (float(tat) - 30 * DAY_MS)
+        connection.set("servoir:queue:quota:key", b" ".join([month_ago, *day]))
+
+    assert [one_more() for _ in range(4)] == [True, True, False, False]
+
+
 def test_what_is_kept_of_a_key_is_forgotten_when_all_of_its_quota_is_back(queue: QueueClient, redis_url: str) -> None:
     accepted(queue, claim(requests_per_s=RARELY, burst=20))
     with redis.Redis.from_url(redis_url) as connection:
-        assert 0 < connection.pttl("servoir:queue:quota:key") <= 86_400_000
+        assert 0.9 * 1000 / RARELY < connection.pttl("servoir:queue:quota:key") <= DAY_MS
 
 
 def test_without_limits_there_is_no_quota() -> None:
