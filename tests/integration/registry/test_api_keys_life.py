@@ -164,6 +164,28 @@ def test_a_key_of_a_newer_version_does_not_hide_the_others(
     late.close()
 
 
+def test_a_key_that_was_revoked_while_the_ring_heard_nothing_opens_nothing(
+    mongo_url: str, start_registry: StartRegistry, start_process: Callable[..., tuple[Server, str]]
+) -> None:
+    process, address = start_process(mongo_url)
+    other, ring = RegistryClient(start_registry()), KeyRing(address)
+    ring.start()
+    revoked, token = other.create_api_key(ANN, actor="root")
+    kept, its_token = other.create_api_key(Terms(client_id="bob"), actor="root")
+    known(ring, token)
+    known(ring, its_token)
+
+    process.kill()
+    other.revoke_api_key(revoked.id, actor="root")
+    assert ring.find(token) == revoked
+    process.start()
+
+    wait_until(lambda: ring.find(token) is None, what="the ring to be told all keys anew")
+    assert ring.find(its_token) == kept
+    ring.stop()
+    other.close()
+
+
 def test_a_ring_that_never_reached_the_registry_is_unavailable() -> None:
     ring = KeyRing(f"127.0.0.1:{free_port()}")
     ring.start()
