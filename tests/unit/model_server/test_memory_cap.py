@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
+
+from services.model_server import memory
 from services.model_server.exits import Exit
 from services.model_server.memory import (
     DataBytes,
@@ -71,11 +76,29 @@ def test_a_model_that_was_refused_memory_ends_the_process_with_or_without_a_cap(
     assert ended == [Exit.OVER_CAP]
 
 
-def test_a_process_below_its_cap_goes_on() -> None:
-    ended: list[int] = []
+def test_a_process_below_its_cap_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, looks = list[int](), list[Sizes]()
+    monkeypatch.setattr(memory, "sizes", lambda: (looks.append(sizes()), looks[-1])[1])
     cap = MemoryCap(2**50, end=ended.append)
 
     cap.start()
+    wait_until(lambda: len(looks) > 2, what="the third look")
     cap.stop()
 
     assert ended == []
+
+
+def test_a_thread_that_was_refused_memory_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # the cap's own is taken back afterwards
+    monkeypatch.setattr(threading, "__excepthook__", lambda _: None)
+    ended: list[int] = []
+    MemoryCap(0, end=ended.append).start()
+
+    def fail() -> None:
+        raise MemoryError("no more")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+    assert ended == [Exit.DOES_NOT_FIT]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chassis.errors import ServoirError
-from services.model_server.adapters.adapter import Prepared
+from services.model_server.adapters.adapter import Frame, Prepared
 from services.model_server.crew import Crew
 from services.model_server.engines import EngineOptions
 from services.model_server.engines.idle import Idle
@@ -122,6 +122,15 @@ def test_a_model_that_runs_out_of_memory_is_not_an_items_fault() -> None:
         run(NumberEngine(exhausted), b"1")
 
 
+def test_a_lack_of_memory_after_the_model_is_not_an_items_fault() -> None:
+    class Hungry(NumberAdapter):
+        def predict_json(self, outputs: Mapping[str, np.ndarray], frame: Frame, task: str) -> bytes:
+            raise MemoryError("no more")
+
+    with pytest.raises(MemoryError):
+        Pipeline(NumberEngine(), Hungry(), Crew(1), concurrency=1).run([Work(b"1", "bbox", math.inf)])
+
+
 def test_an_item_whose_time_is_up_is_not_decoded() -> None:
     engine = NumberEngine()
 
@@ -140,6 +149,38 @@ def test_an_item_whose_time_runs_out_while_the_model_is_busy_is_not_run() -> Non
 
     assert answers(done) == [504, b"4", b"6"]
     assert engine.batch_sizes == [2]
+
+
+def test_an_item_whose_time_runs_out_while_it_waits_for_the_model_is_not_run() -> None:
+    go, now, decoded, done = threading.Event(), [0.0], list[bytes](), list[Done]()
+
+    class Watched(NumberAdapter):
+        def prepare(self, payload: bytes, task: str) -> Prepared:
+            decoded.append(payload)
+            return super().prepare(payload, task)
+
+    def held(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        go.wait(20)
+        return {"double": 2 * tensors["number"]}
+
+    engine = NumberEngine(held)
+    busy = Pipeline(engine, Watched(), Crew(1), concurrency=1, clock=lambda: now[0])
+    works = [Work(b"2", "bbox", 5.0), Work(b"3", "bbox", 50.0)]
+    threads = [
+        threading.Thread(target=busy.run, args=([Work(b"1", "bbox", math.inf)],)),
+        threading.Thread(target=lambda: done.extend(busy.run(works))),
+    ]
+    threads[0].start()
+    wait_until(lambda: engine.batch_sizes == [1])
+    threads[1].start()
+    wait_until(lambda: len(decoded) == 3)
+    now[0] = 10.0
+    go.set()
+    for thread in threads:
+        thread.join()
+
+    assert answers(done) == [504, b"6"]
+    assert engine.batch_sizes == [1, 1]
 
 
 def test_a_batch_that_nobody_waits_for_is_not_run() -> None:
