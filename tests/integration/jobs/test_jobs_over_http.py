@@ -74,7 +74,9 @@ def test_a_folder_is_predicted_into_every_format(world: JobsWorld) -> None:
     assert job["figures"] == {"pictures": 6, "broken": 1, "regions": 0}
     files = {file["name"]: file for file in get(world, f"/jobs/{job['id']}/results").json()["files"]}
     assert set(files) == {"predictions.jsonl", "via.json", "regions.csv", "files.zip", "problems.jsonl"}
-    assert get(world, files["via.json"]["location"]).headers["Content-Type"] == "application/json"
+    headers = get(world, files["via.json"]["location"]).headers
+    assert (headers["Content-Type"], headers["X-Content-Type-Options"]) == ("application/json", "nosniff")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     via = json.loads(fetched(world, job, "via.json"))
     assert list(via) == ["00000.gif", "00001.gif", "00002.gif", "00003.gif", "00004.gif", "broken.jpg"]
     assert via["00000.gif"]["size"] == len(gif(0))

@@ -115,6 +115,30 @@ def test_a_model_that_the_key_does_not_allow_is_forbidden_an_unknown_one_is_not_
     assert keyed.client.post("/v2/models/acme-coco_things/infer", headers=lanes, json=ONES).status_code == 403
 
 
+def test_a_job_by_a_model_that_the_key_does_not_allow_is_forbidden(keyed: Gateway) -> None:
+    keyed.keys.give("lanes", models=("acme-lanes",))
+
+    refused = keyed.client.post(f"{V3}/jobs", json=JOB, headers={"X-Api-Key": "lanes"})
+    missing = keyed.client.post(f"{V3}/jobs", json=JOB, headers=ANN)
+
+    assert (refused.status_code, missing.status_code) == (403, 404)
+    assert "may not use acme-coco_things-1" in refused.text
+
+
+def test_only_clients_of_whom_it_is_said_have_jobs_done(keyed: Gateway) -> None:
+    keyed.settings = Settings(api_keys="on", admin_token="root's", jobs_clients=("bob",))
+    keyed.keys.give("bob's", client_id="bob")
+
+    tokens = ("ann's", "bob's", "root's")
+    answers = [keyed.client.post(f"{V3}/jobs", json=JOB, headers={"X-Api-Key": token}) for token in tokens]
+
+    assert [answer.status_code for answer in answers] == [403, 404, 404]
+    assert "SERVOIR_JOBS_CLIENTS" in answers[0].text
+
+
+JOB = {"kind": "predict", "model": "acme-coco_things-1", "task": "bbox", "source": "upload:" + "0" * 32}
+"""A job of which all is well but its source, which is not there."""
+
 ONES = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 1]}]}
 
 
