@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 
 from chassis import metrics
@@ -39,4 +40,11 @@ def test_a_taken_port_is_told() -> None:
 
 
 def test_port_0_shows_nothing() -> None:
+    def listening() -> set[int]:
+        return {it.laddr.port for it in psutil.Process().net_connections("tcp") if it.status == psutil.CONN_LISTEN}
+
+    before = listening()
+
     metrics.serve(0)
+
+    assert listening() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import stat
 import subprocess
 import sys
 import threading
@@ -108,6 +109,28 @@ def test_another_process_reads_it_and_knows_the_memory_by_the_same_name(shared_f
 
 def test_memories_of_two_folders_have_two_names(shared_folder: Path, tmp_path: Path) -> None:
     assert name_of(shared_folder) != name_of(tmp_path)
+
+
+def test_anybody_may_put_bytes_there_which_nobody_else_reads_or_removes(shared_folder: Path, region: Region) -> None:
+    put(region, b"mine")
+
+    [file] = shared_folder.iterdir()
+    assert stat.S_IMODE(shared_folder.stat().st_mode) == 0o1777
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs a process as another user")
+def test_another_user_who_could_not_read_knows_the_memory_by_another_name(shared_folder: Path) -> None:
+    mine = name_of(shared_folder)
+
+    os.seteuid(12345)
+    try:
+        theirs = name_of(shared_folder)
+    finally:
+        os.seteuid(0)
+
+    assert mine and theirs
+    assert mine != theirs
 
 
 def test_what_was_freed_is_gone_and_its_room_is_somebody_elses(shared_folder: Path, region: Region) -> None:
