@@ -136,16 +136,20 @@ def test_a_body_that_ends_before_its_length_is_a_bad_request(gateway: Gateway) -
 
 
 def test_a_request_that_lay_unread_for_longer_than_its_deadline_is_too_late(gateway: Gateway) -> None:
-    head = b"POST " + PATH + b" HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-    head += b"X-Request-Timeout-S: 0.5\r\nContent-Length: %d\r\n\r\n" % len(GOOD)
+    def within(timeout_s: bytes) -> bytes:
+        head = b"POST " + PATH + b" HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        return head + b"X-Request-Timeout-S: %b\r\nContent-Length: %d\r\n\r\n" % (timeout_s, len(GOOD)) + GOOD
+
     [worker] = psutil.Process(gateway.server.process.pid).children()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
         worker.suspend()
-        connection.sendall(head + GOOD)
-        time.sleep(1)
-        worker.resume()
+        try:
+            connection.sendall(within(b"0.5"))
+            time.sleep(1)
+        finally:
+            worker.resume()
         assert told(_answer(connection))[0] == 504
-        connection.sendall(head + GOOD)
+        connection.sendall(within(b"20"))
         assert told(_answer(connection))[0] == 200
 
 

@@ -203,7 +203,7 @@ def wait_for_figures(serving: Serving) -> dict[str, float]:
 def test_it_gives_way_to_those_who_bring_its_work(echo: Serving) -> None:
     pid = echo.server.process.pid
 
-    assert psutil.Process(pid).nice() == psutil.Process().nice() + 5
+    assert psutil.Process(pid).nice() == min(19, psutil.Process().nice() + 5)
     assert {os.sched_getscheduler(int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()} == {
         os.SCHED_BATCH
     }

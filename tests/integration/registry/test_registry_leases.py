@@ -176,7 +176,7 @@ def test_renewals_at_one_registry_keep_a_lease_alive_at_all(
     stub, registry_address, start_registry: StartRegistry, mongo_url, watch
 ) -> None:
     other = watch(start_registry())
-    keeper = LeaseKeeper(registry_address, lease(ttl_s=0.6))
+    keeper = LeaseKeeper(registry_address, lease(ttl_s=2.0))
     keeper.start()
     wait_until(lambda: other.instances() == ["one"])
     renewals = set()
