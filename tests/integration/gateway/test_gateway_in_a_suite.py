@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -17,6 +19,16 @@ from tests.parts import Server, wait_until
 
 def get(world: World, path: str) -> httpx.Response:
     return httpx.get(f"http://{world.gateways[0]}{path}", timeout=10, verify=False)
+
+
+@contextmanager
+def paused(server: Server) -> Iterator[None]:
+    """Have *server* do nothing; it goes on however the test ends, for those that come after it."""
+    server.pause()
+    try:
+        yield
+    finally:
+        server.resume()
 
 
 def test_a_picture_goes_all_the_way_and_back(world: World) -> None:
@@ -106,13 +118,23 @@ def test_a_default_answers_where_no_model_is_named(world: World) -> None:
 
 def test_usage_counts_what_was_answered(world: World) -> None:
     url = "/api/vision/v3/usage?by=model"
-    predict(world)
 
     def requests() -> int:
         rows = get(world, url).json()["rows"]
         return sum(row["requests"] for row in rows if row["model"] == "chaos-echo-1")
 
-    wait_until(requests, what="usage arrives")
+    def counted(request_id: str) -> bool:
+        return request_id in {one.request_id for one in world.counted()}
+
+    predict(world, headers={"X-Request-Id": "usage-1"})
+    wait_until(lambda: counted("usage-1"), what="usage of all before")
+    before = requests()
+
+    for number in (2, 3, 4):
+        predict(world, headers={"X-Request-Id": f"usage-{number}"})
+
+    wait_until(lambda: counted("usage-4"), what="usage arrives")
+    assert requests() == before + 3
     assert get(world, f"{url}&format=csv").text.startswith("model,requests,images,failed")
 
 
@@ -192,13 +214,13 @@ def test_a_request_whose_client_left_a_proxy_is_not_run(world: World) -> None:
     server, gateway = world.parts["model-server-0"], world.parts["gateway-0"]
     through_proxy = {"X-Forwarded-For": "127.0.0.1", "X-Request-Id": "left-1"}
 
-    server.pause()
     with ThreadPoolExecutor(1) as pool:
-        stays = pool.submit(predict, world, name="stays.gif")
-        with pytest.raises(httpx.ReadTimeout):
-            predict(world, name="left.gif", timeout_s=10, patience_s=1.0, headers=through_proxy)
-        wait_until(lambda: b'"request_id":"left-1"' in gateway.log.read_bytes(), what="the gateway has seen it leave")
-        server.resume()
+        with paused(server):
+            stays = pool.submit(predict, world, name="stays.gif")
+            with pytest.raises(httpx.ReadTimeout):
+                predict(world, name="left.gif", timeout_s=10, patience_s=1.0, headers=through_proxy)
+            seen = b'"request_id":"left-1"'
+            wait_until(lambda: seen in gateway.log.read_bytes(), what="the gateway has seen it leave")
 
         assert stays.result().status_code == 200
     wait_until(lambda: [one.status for one in world.counted() if one.request_id == "left-1"] == [499], what="its usage")
@@ -216,11 +238,11 @@ def test_a_gateway_holds_as_many_waiting_requests_as_it_is_told(world: World) ->
         wait_until(lambda: serving(world))
 
     restart(SERVOIR_GATEWAY_MAX_WAITING="1")
-    server.pause()
-    with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda number: predict(world, name=f"{number}.gif", timeout_s=3), range(3)))
-    server.resume()
-    restart()
+    try:
+        with paused(server), ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(lambda number: predict(world, name=f"{number}.gif", timeout_s=3), range(3)))
+    finally:
+        restart()
 
     refused = [answer for answer in answers if answer.status_code == 429]
     assert [answer.json()["detail"] for answer in refused] == ["too many requests wait at this gateway"] * 2
