@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import redis
 
 from chassis.errors import Unavailable
-from services.queue.client import QueueClient, QueueOperator
+from services.queue.client import Answer, QueueClient, QueueOperator
+from services.queue.replies import Replies
 from tests.fakes import MODEL, FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, answers, ask, at_once, at_work, depth, planned
 from tests.integration.queue.conftest import StartDispatcher, StartModelServer
@@ -204,11 +206,32 @@ def test_accepted_requests_survive_a_killed_redis(
 
     wait_until(lambda: depth(url) == 0, what="an answer for each")
     wait_until(lambda: len(registry.counted()) == 20, what="usage of each")
+    assert {one.status for one in registry.counted()} == {200}
     assert all(call.result()[0].status in (200, 503) for call in asked if call.error is None)
     assert ask(gateway, b"after")[0].status == 200
     gateway.close()
     server.stop()
     slow.stop()
+
+
+def test_an_answer_that_lies_on_the_list_is_not_lost_though_its_entry_is_gone(redis_url: str) -> None:
+    async def answered() -> list[Answer | None]:
+        replies = Replies(redis_url)
+        waiting = replies.expect(1)
+        waiting.entries = ["no such key"]
+        of_others, ours = [b"[%d,0,200,0,0,1,1,0,0,0]\n" % (waiting.number + later) for later in (1, 0)]
+        with redis.Redis.from_url(redis_url) as connection:
+            connection.rpush(replies.key, *[of_others] * 300, ours)  # more than are taken at once
+        replies.start()
+        await waiting.wait(20)
+        replies.forget(waiting)
+        await replies.close()
+        return waiting.answers
+
+    [answer] = asyncio.run(answered())
+
+    assert answer
+    assert answer.status == 200
 
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
