@@ -7,7 +7,7 @@ import redis
 
 from services.queue import broker, keys
 from services.queue.scripts import run
-from tests.integration.queue.scripted import MODEL, claim, enqueue, finish, give_back, own
+from tests.integration.queue.scripted import MODEL, claim, enqueue, finish, give_back, offer, own
 
 
 def test_only_the_owner_with_its_token_claims(connection: redis.Redis) -> None:
