@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
 import stat
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import NotFound
 from chassis.shared_memory import Reader, Region, Spot, name_of
+from tests.file_sizes import files_of_at_most
 
 ROOT = Path(__file__).parent.parent.parent.parent
 OTHER_PROCESS = """
@@ -60,22 +59,11 @@ def start() -> Iterator[START]:
         process.wait()
 
 
-@contextmanager
-def no_memory_beyond(size: int) -> Iterator[None]:
-    """Let this process write to no file beyond *size*, as where the machine has no more memory for it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_where_the_machine_has_no_memory_left_nothing_is_put_and_no_room_is_lost(region: Region) -> None:
     first = region.put(bytes(1000))
     assert first
 
-    with no_memory_beyond(8192):
+    with files_of_at_most(8192):
         assert [region.put(bytes(200_000)) for _ in range(20)] == [None] * 20
 
     assert [bool(region.put(bytes(200_000))) for _ in range(3)] == [True] * 3, "there is room for three"

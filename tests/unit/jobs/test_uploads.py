@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import pytest
 from chassis.errors import NotFound, ServoirError, TooBusy, TooLarge, Unavailable, WrongState
 from services.jobs.limits import UploadLimits
 from services.jobs.uploads import Upload, Uploads, Used
+from tests.file_sizes import files_of_at_most
 
 LIMITS = UploadLimits(upload_bytes=60, upload_files=3, client_bytes=100, client_uploads=3, free_bytes=1000)
 
@@ -20,17 +18,6 @@ LIMITS = UploadLimits(upload_bytes=60, upload_files=3, client_bytes=100, client_
 @pytest.fixture
 def uploads(tmp_path: Path) -> Uploads:
     return Uploads(tmp_path / "uploads", LIMITS, free_bytes=lambda _: 10_000)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Let no file become larger: the system writes a part of what is to be written, and then refuses."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_an_upload_has_its_bounds(uploads: Uploads) -> None:
