@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chassis import logs
+from chassis.metrics import CannotShow
 from chassis.rpc_server import CannotBind
 from chassis.settings import BadSettings, described, load, parse_bytes
 from services.model_server import machine
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> Exit:
     except SystemExit:
         log.info("ended_while_loading", model=str(settings.model))
         return Exit.DRAINED
-    except CannotBind as error:
+    except (CannotBind, CannotShow) as error:
         log.error("cannot_bind", reason=str(error), exit_code=int(Exit.CANNOT_BIND))
         return Exit.CANNOT_BIND
     except CannotServe as error:

@@ -10,7 +10,7 @@ from chassis import allocator, logs, metrics, notify, shared_memory
 from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
-from chassis.rpc_server import CannotBind, RpcServer
+from chassis.rpc_server import RpcServer
 from services.model_server import machine
 from services.model_server.exits import Exit
 from services.model_server.gpus import show_gpus
@@ -50,7 +50,7 @@ class ModelServer:
         self._lease: LeaseKeeper | None = None
 
     def start(self) -> int:
-        """Load the model and serve it; return the port. Raises CannotBind or CannotServe."""
+        """Load the model and serve it; return the port. Raises CannotBind, CannotShow or CannotServe."""
         self._show_metrics()
         self._memory.start()
         port = self._rpc.start()
@@ -88,12 +88,8 @@ class ModelServer:
         log.info("drained", model_key=self._model.modelinfo.key, all_finished=finished)
 
     def _show_metrics(self) -> None:
-        port = self._settings.metrics_port
-        try:
-            metrics.serve(port, self._settings.metrics_host)
-        except OSError as error:
-            raise CannotBind(f"cannot show metrics on port {port}: {error.strerror}") from error
-        if port:
+        metrics.serve(self._settings.metrics_port, self._settings.metrics_host)
+        if self._settings.metrics_port:
             show_gpus()
 
     # -- serve -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from chassis import logs, notify
+from chassis import logs, metrics, notify
 from chassis.command_line import take_no_options
 from chassis.errors import ServoirError
 from chassis.rpc_server import CannotBind
@@ -32,7 +32,7 @@ def main() -> int:
     except BadSettings as error:
         print(f"registry: {error}", file=sys.stderr)
         return 2
-    except (ServoirError, CannotBind) as error:
+    except (ServoirError, CannotBind, metrics.CannotShow) as error:
         print(f"registry: {error}", file=sys.stderr)
         return 1
     notify.ready()

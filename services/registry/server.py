@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chassis import logs, metrics
 from chassis.rpc import registry_pb2, registry_pb2_grpc
-from chassis.rpc_server import CannotBind, RpcServer
+from chassis.rpc_server import RpcServer
 from services.registry.api_key_book import ApiKeyBook
 from services.registry.follower import Follower
 from services.registry.lease_book import LeaseBook
@@ -46,22 +46,16 @@ class RegistryServer:
         )
 
     def start(self) -> int:
-        """Start, and return the port; raises Unavailable (no MongoDB) and CannotBind."""
+        """Start, and return the port; raises Unavailable (no MongoDB), CannotBind and CannotShow."""
         self._store.open()
         self._leases.start()
         self._follower.start()
-        self._show_metrics()
+        pages = {"/targets": lambda: targets(self._leases.feed.value)}
+        metrics.serve(self._settings.metrics_port, self._settings.metrics_host, pages=pages)
         port = self._rpc.start()
         self._rpc.serving(True)
         log.info("registry_started", address=self._settings.registry_address, port=port)
         return port
-
-    def _show_metrics(self) -> None:
-        host, port = self._settings.metrics_host, self._settings.metrics_port
-        try:
-            metrics.serve(port, host, pages={"/targets": lambda: targets(self._leases.feed.value)})
-        except OSError as error:
-            raise CannotBind(f"cannot show metrics on {host}:{port}: {error.strerror}") from error
 
     def stop(self) -> None:
         """Take no new call, end the watchers' streams, finish the calls at hand, and store the leases."""
