@@ -22,6 +22,7 @@ from services.gateway import api_keys
 from services.gateway.app import JSON_BODY_BYTES, close
 from services.gateway.bodies import Receive, Room, read_body
 from services.gateway.exchange import EXCHANGE, Exchange, begun
+from services.gateway.http_request import FRAMING
 from services.gateway.operations import BYTES, IMAGES
 from services.gateway.parts import EXTENSION, Parts
 from services.gateway.problems import error_reply
@@ -32,7 +33,6 @@ Send = Callable[[Any], Awaitable[None]]
 View = Callable[..., Awaitable[Reply]]
 _ROUTES = 4096
 _CLIENT_LEFT = 499  # as nginx has it in its log: nobody is told
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Route(NamedTuple):
@@ -160,7 +160,7 @@ def _arrived(scope: Scope, exchange: Exchange) -> Scope:
 
     Of one that came in chunks Werkzeug would see nothing: it reads no body that has no length.
     """
-    headers = [field for field in scope["headers"] if field[0] not in _FRAMING]
+    headers = [field for field in scope["headers"] if field[0] not in FRAMING]
     headers.append((b"content-length", b"%d" % len(exchange.body)))
     return {**scope, "headers": headers, EXCHANGE: exchange}
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import httptools
 
 from chassis import logs
-from services.gateway.http_request import CLOSE, MOST_WAITING_BYTES, Application, Message, Request, head
+from services.gateway.http_request import CLOSE, FRAMING, MOST_WAITING_BYTES, Application, Message, Request, head
 from services.gateway.problems import PROBLEM_TYPE, http_problem, problem_json
 from services.gateway.request_ids import request_id_of
 
@@ -24,7 +24,6 @@ _MOST_TARGET_BYTES = 4096
 _MOST_FIELDS = 64
 _MOST_HEAD_BYTES = 64 * 1024
 _LINGER_S = 2.0
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _PROXIED = b"x-forwarded-for"
 _TCP_INFO_BYTES, _LAST_DATA_RECEIVED_MS = 56, slice(52, 56)  # Linux: struct tcp_info, tcpi_last_data_recv
 
@@ -114,7 +113,7 @@ class Connection(asyncio.Protocol):
         behind that is of the other protocol, and goes by.
         """
         self._requests[-1].keep = False
-        framing = [b"%b: %b\r\n" % field for field in self._fields if field[0] in _FRAMING]
+        framing = [b"%b: %b\r\n" % field for field in self._fields if field[0] in FRAMING]
         self._parser = httptools.HttpRequestParser(_Body(self))
         self._parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"%b: %b\r\n\r\n" % CLOSE, rest]))
 

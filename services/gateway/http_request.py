@@ -21,6 +21,8 @@ Application = Callable[
 Field = tuple[bytes, bytes]
 MOST_WAITING_BYTES = 2**20
 CLOSE: Field = (b"Connection", b"close")
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""The fields that say where a body ends."""
 _BODILESS = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
