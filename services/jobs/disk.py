@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -15,7 +16,9 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def require_room(folder: Path, size_bytes: int, *, leave_bytes: int) -> None:
+def require_room(
+    folder: Path, size_bytes: int, *, leave_bytes: int, free_bytes: Callable[[Path], int] = free_bytes
+) -> None:
     """Raise what a full disk does where so many bytes more would leave less than *leave_bytes* on it."""
     if free_bytes(folder) - size_bytes < leave_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from chassis.errors import BadRequest, NotFound, TooBusy, TooLarge, Unavailable, WrongState
-from services.jobs.disk import free_bytes, is_full
+from services.jobs.disk import free_bytes, is_full, require_room
 from services.jobs.journal import replaced
 from services.jobs.limits import NO_UPLOADS, UploadLimits
 
@@ -161,8 +161,7 @@ class Uploads:
         return used
 
     def _require_room(self, size: int) -> None:
-        if self._free_bytes(self._folder) - size < self._limits.free_bytes:
-            raise _disk_full()
+        require_room(self._folder, size, leave_bytes=self._limits.free_bytes, free_bytes=self._free_bytes)
 
     def remove(self, upload: Upload) -> None:
         """End a session; its files go."""
@@ -190,7 +189,8 @@ class Uploads:
                 yield
         except OSError as error:
             if is_full(error):
-                raise _disk_full() from error
+                words = "the disk has no room for uploads at the moment: try again later"
+                raise Unavailable(words, retry_after_s=_RETRY_AFTER_S) from error
             raise
 
 
@@ -218,7 +218,3 @@ def _cut(path: Path, size: int | None) -> None:
             path.unlink()
         else:
             os.truncate(path, size)
-
-
-def _disk_full() -> Unavailable:
-    return Unavailable("the disk has no room for uploads at the moment: try again later", retry_after_s=_RETRY_AFTER_S)
