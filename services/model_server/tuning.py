@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from chassis import logs
+from chassis.whole_file import write_whole
 from services.model_server.measuring import Measured
 
 log = logs.logger()
@@ -129,10 +130,7 @@ class TuningCache:
 
     def write(self, tuned: Tuned) -> None:
         """Keep *tuned*; a reader sees all of it or none. Where it cannot be written, that is logged."""
-        draft = self.path.with_suffix(".draft")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(tuned))
-            draft.replace(self.path)
+            write_whole(self.path, msgspec.json.encode(tuned).decode())
         except OSError as error:
             log.warning("measurements_not_kept", folder=str(self.path.parent), reason=str(error))
