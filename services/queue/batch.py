@@ -159,7 +159,8 @@ class Batch:
     def _learn(self, response: pb.PredictResponse, elapsed_s: float) -> None:
         timings = response.timings
         self._elapsed_s, self._service_s = elapsed_s, max(0.0, elapsed_s - timings.wait_s)
-        self.replica.clock.learn(response.clock_s, time.monotonic())
+        now_s = time.monotonic()
+        self.replica.clock.learn(response.clock_s, now_s - elapsed_s, now_s)
         self.replica.succeeded()
         if self._sent and not self._at_once:  # what ran beside a full server says nothing about batches
             handover_s = elapsed_s - timings.total_s if timings.total_s else 0.0

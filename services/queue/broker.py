@@ -116,6 +116,11 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+def decode_meta(text: bytes) -> Meta:
+    """Return what ``encode_meta`` was given."""
+    return _METAS.decode(text)
+
+
 def encode_meta(meta: Meta) -> bytes:
     """Return a meta as the scripts take it."""
     return msgspec.json.encode(meta)
@@ -144,11 +149,13 @@ def claim(
     alone_s: float = math.inf,
     choice: Choice = "next",
     newcomers: bool = False,
+    standing_s: float = 0.0,
 ) -> Call:
     """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
 
     An item that has less, but *alone_s* and more, is left to another server: the one that would have it first takes so
-    long for it. With *newcomers* the owner is woken when one comes.
+    long for it. With *newcomers* the owner is woken when one comes. With *standing_s* this becomes a standing claim
+    where nothing is there: the next item that has so long left is claimed as it comes, and told with the wake.
     """
     args = {
         "me": me,
@@ -159,6 +166,7 @@ def claim(
         "alone_ms": _ms(min(alone_s, limits_s[0])),
         "choice": choice,
         "newcomers": newcomers,
+        "standing_ms": math.ceil(1000 * standing_s),
     }
     return _CLAIM.call(_keys(model), args)
 
@@ -171,7 +179,7 @@ def read_claim(reply: list[Any]) -> Claimed:
     items = [
         Item(
             entry.decode(),
-            _METAS.decode(meta),
+            decode_meta(meta),
             meta,
             read_spot(spot),
             left / 1000,
@@ -189,16 +197,23 @@ def finish(
     model: str,
     results: Sequence[tuple[Result, bytes, bytes]],
     *,
+    me: str = "",
+    token: str = "",
+    standing_s: float = 0.0,
     quarantine_items: int = 0,
     quarantine_bytes: int = 0,
 ) -> Call:
     """Answer items, each a result with its item's meta (JSON) and its body; the statuses come back, 0: had one.
 
-    The model's quarantine keeps at most *quarantine_items* with *quarantine_bytes* in all, the newest.
+    The model's quarantine keeps at most *quarantine_items* with *quarantine_bytes* in all, the newest. With
+    *standing_s* the owner makes a standing claim, as ``claim`` does, unless something came meanwhile.
     """
     parts = [part for _, meta, body in results for part in (meta, body)]
     args = {
         "results": [result for result, _, _ in results],
+        "me": me,
+        "token": token,
+        "standing_ms": math.ceil(1000 * standing_s),
         "quarantine_items": quarantine_items,
         "quarantine_bytes": quarantine_bytes,
     }
@@ -267,7 +282,7 @@ def cancel_job(job: str, client: str, model: str) -> Call:
 
 
 def beat(me: str, ttl_s: float) -> Call:
-    """Say that a dispatcher lives for *ttl_s* more (0: it leaves)."""
+    """Say that a dispatcher lives for *ttl_s* more (0: it leaves); beat.lua says what comes back."""
     return _BEAT.call(_ALL, {"me": me, "ttl_ms": _ms(ttl_s)})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -19,12 +20,14 @@ from chassis.background import Background
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, keys, lease_memory, metrics
+from services.queue.far_clock import FarClock
 from services.queue.feeder import Feeder
 from services.queue.ownership import owned_by
 from services.queue.pipe import Pipe, Subscription
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.usage import Record, send_usage
+from services.queue.wakes import read_wake
 
 log = logs.logger()
 _SWEEP_S = 1.0
@@ -51,6 +54,8 @@ class Dispatcher:
         self._beat_now = asyncio.Event()
         self._beat_in_s = settings.dispatcher_beat_s
         self._leaving = False
+        self._clock = FarClock()
+        """That of Redis."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set; then finish what runs and leave."""
@@ -117,7 +122,10 @@ class Dispatcher:
         self._beat_now.clear()
 
     async def _beat(self) -> None:
-        lapsed, alive, planned = await run_async(self._redis, broker.beat(self.id, self._settings.dispatcher_ttl_s))
+        asked_s = time.monotonic()
+        reply = await run_async(self._redis, broker.beat(self.id, self._settings.dispatcher_ttl_s))
+        lapsed, alive, planned, (seconds, microseconds) = reply
+        self._clock.learn(int(seconds) + int(microseconds) / 1e6, asked_s, time.monotonic())
         left_ms = {alive[i].decode(): float(alive[i + 1]) for i in range(0, len(alive), 2)}
         # The moment at which another's beat runs out is the moment to take its models over.
         soonest_s = min((left for who, left in left_ms.items() if who != self.id), default=1e9) / 1000
@@ -166,15 +174,20 @@ class Dispatcher:
         await self._wakes.call("PING")
 
     def _wake_all(self) -> None:
-        """Look at everything, after a time in which nobody was heard."""
+        """Look at everything, after a time in which nobody was heard: items, too, that were granted and not told."""
         for feeder in self._feeders.values():
-            feeder.wake()
+            feeder.lose()
 
-    def _woken(self, channel: bytes, model: bytes) -> None:
+    def _woken(self, channel: bytes, text: bytes) -> None:
         if channel == _RELEASED:
             self._beat_now.set()
-        elif owned := self._feeders.get(model.decode()):
-            owned.enqueued()
+            return
+        model, grant = read_wake(text)
+        if owned := self._feeders.get(model):
+            if grant:
+                owned.granted(grant, self._clock)
+            else:
+                owned.enqueued()
 
     async def _follow_leases(self) -> None:
         async for leases in self._leases_source:

@@ -23,6 +23,7 @@ from services.queue import broker, metrics, routing
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
 from services.queue.broker import Choice, Claimed
+from services.queue.far_clock import FarClock
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
 from services.queue.replica import Replica
@@ -33,6 +34,7 @@ from services.queue.settler import Settler, pause_s
 from services.queue.suspects import Suspects
 from services.queue.tenure import Tenure
 from services.queue.trust import Trust
+from services.queue.wakes import Grant
 
 log = logs.logger()
 
@@ -84,6 +86,17 @@ class Feeder:
         """The first item is there since nothing waited, or one of a newcomer."""
         self._newcomer = not self._drained
         self.wake()
+
+    def granted(self, grant: Grant, clock: FarClock) -> None:
+        """Our standing claim got an item; *clock* is that of Redis."""
+        if self._stopping or grant.token != self._tenure.token:
+            return  # whoever owns the model next has it: it is put back with all that is claimed and not at work
+        here_s = time.monotonic()
+        turn, now_s = self._replicas.first_free(without=(), sparing=False), clock.at_s(here_s)
+        if turn and now_s is not None:
+            self._send(turn.replica, [grant.item(now_s)], here_s, "next")
+        else:
+            self.lose()
 
     def _freed(self) -> None:
         """There may be a server that is free."""
@@ -211,6 +224,7 @@ class Feeder:
             alone_s=self._replicas.alone_s(but=replica) if choice == "next" else math.inf,
             choice=choice,
             newcomers=self._replicas.host() is not None,
+            standing_s=self._standing_s() if choice == "next" else 0.0,
         )
         claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:
@@ -226,6 +240,17 @@ class Feeder:
         if claimed.items:
             self._send(replica, claimed.items, now_s, choice)
         return claimed
+
+    def _standing_s(self, last: Batch | None = None) -> float:
+        """Return what an item must have left that a standing claim gets: 0, for none, while there is more to do.
+
+        Where *last* is answered just now and was a batch of one, nothing else may be at work: what comes in crowds is
+        claimed by the batch.
+        """
+        done = len(last.items) if last else 0
+        if done > 1 or len(self._running) > done or self._suspects:
+            return 0.0
+        return self._replicas.slowest_s()
 
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, choice: Choice) -> None:
         self._running.update(item.id for item in items)
@@ -257,7 +282,8 @@ class Feeder:
                 self._freed()
             if replica.breaker.open:
                 self._replicas.probe(replica)
-            settled = await self._settler.settle(batch.verdicts)
+            standing_s = self._standing_s(batch) if self._drained else 0.0
+            settled = await self._settler.settle(batch.verdicts, standing_s=standing_s)
             batch.tell()
             if batch.missing:
                 settled = settled and await self._settler.recall(batch)

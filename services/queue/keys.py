@@ -19,8 +19,9 @@ M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
                                 ``bytes`` (of the payloads), ``hungry`` (wake the owner at the next item: ``any``, or
-                                one of a ``newcomer``), ``v:<class>`` (virtual time), ``credit`` (of the batch
-                                class), ``refused:<class>:<reason>`` (counts).
+                                one of a ``newcomer``), ``standing`` (its claim on that item, under a token:
+                                the ms that it must have left), ``v:<class>`` (virtual time), ``credit`` (of
+                                the batch class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
 M:quarantine:bytes    string    how large its payloads are together.
 ====================  ========  ==========================================================================
@@ -31,7 +32,8 @@ Of all models:
 plans                 hash      model: JSON Plan (plan.py), what admission reckons with; published by its owner.
 leases                string    the leases that a dispatcher saw last (protobuf: LeasesSnapshot).
 dispatchers           zset      dispatcher: when its last beat runs out, ms.
-wake:<dispatcher>     channel   a model that has work for this dispatcher, sent once when it had found none.
+wake:<dispatcher>     channel   a model that has work for this dispatcher, sent once when it had found none; with the
+                                item, where its standing claim got that (wakes.py).
 released              channel   a model that has no owner now.
 usage:open            list      answered images (JSON lists: UsageRow of usage.py), oldest first.
 usage:sealed:<id>     list      a batch of them on its way to the registry.

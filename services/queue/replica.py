@@ -151,10 +151,11 @@ class Replica:
         if self.clock.at_s(0.0) is not None:
             return
         try:
+            asked_s = time.monotonic()
             description = await self.client.describe()
         except ServoirError as error:
             raise NotReached(error.detail) from error
-        self.clock.learn(description.clock_s, time.monotonic())
+        self.clock.learn(description.clock_s, asked_s, time.monotonic())
 
     async def probe(self) -> None:
         """Ask whether it lives; put it into use again if it does."""

@@ -90,6 +90,10 @@ class Replicas:
         others = (replica for replica in self._by_instance.values() if replica is not but and replica.usable)
         return min((replica.expected_s(1) for replica in others), default=math.inf)
 
+    def slowest_s(self) -> float:
+        """Return after how long one item is back from any that may get it; 0 without one."""
+        return max((replica.expected_s(1) for replica in self._by_instance.values() if replica.usable), default=0.0)
+
     def least_s(self) -> float:
         """Return the shortest time that one item took of late at any: less is hopeless. 0 where that is not known."""
         now_s = time.monotonic()

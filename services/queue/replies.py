@@ -151,7 +151,7 @@ class Replies:
         if self._contact_s - self._time_asked_s > _ASK_TIME_S:
             self._time_asked_s = self._contact_s
             seconds, microseconds = await self._redis.call("TIME")
-            self.clock.learn(int(seconds) + int(microseconds) / 1e6, time.monotonic())
+            self.clock.learn(int(seconds) + int(microseconds) / 1e6, self._time_asked_s, time.monotonic())
 
     async def _answer_what_is_lost(self) -> None:
         """Answer items that have neither an entry in Redis any more nor an answer on our list.

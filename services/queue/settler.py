@@ -36,15 +36,16 @@ class Settler:
         self._model, self._tenure = tenure.model, tenure
         self._redis, self._settings, self._suspects, self._trust = redis, settings, suspects, trust
 
-    async def settle(self, verdicts: Verdicts) -> bool:
+    async def settle(self, verdicts: Verdicts, *, standing_s: float = 0.0) -> bool:
         """Write answers and give back what is to be tried again; return whether both were done.
 
-        Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours.
+        Both are safe to do twice: an entry that is gone has its answer, one that is back is not ours. With *standing_s*
+        a standing claim is made with the answers.
         """
         for failures in range(1, _TRIES + 1):
             try:
                 if verdicts.results:
-                    await self._answer(verdicts)
+                    await self._answer(verdicts, standing_s)
                 if wanted := [item for item in verdicts.suspects if item.spot]:
                     # Another server may run them, and the quarantine keeps their payloads.
                     await run_async(self._redis, broker.want(self._model, wanted))
@@ -53,10 +54,13 @@ class Settler:
                 await asyncio.sleep(pause_s(failures))
         return False
 
-    async def _answer(self, verdicts: Verdicts) -> None:
+    async def _answer(self, verdicts: Verdicts, standing_s: float) -> None:
         call = broker.finish(
             self._model,
             verdicts.results,
+            me=self._tenure.me,
+            token=self._tenure.token,
+            standing_s=standing_s,
             quarantine_items=self._settings.quarantine_max_items,
             quarantine_bytes=self._settings.quarantine_max_bytes,
         )

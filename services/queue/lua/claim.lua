@@ -1,10 +1,11 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms alone_ms limits_ms choice newcomers
+-- A: me token most least_ms alone_ms limits_ms choice newcomers standing_ms
 --   limits_ms[k]: the least time that every item of a batch of k must have left at this server; alone_ms: what one item
 --   alone must have left at the best server for it; least_ms: less is hopeless.
 --   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a
 --     client that has had less than its share, or nothing: then the owner is woken for the next of those.
 --   newcomers: wake the owner for one of those, too.
+--   standing_ms: not 0 where the owner has nothing else to do, and makes a standing claim if there is nothing here.
 -- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, passed, {id, meta, spot, left_ms, wait_ms,
 -- history}, ...}; passed: how many were left to a quicker server.
 
@@ -135,7 +136,8 @@ else
   advance('batch')
   drained = waiting.first + waiting.interactive + waiting.batch == 0
   if drained or #picked == 0 then
-    redis.call('HSET', K.state, 'hungry', 'any')
+    local stands = drained and #picked == 0 and A.standing_ms > 0
+    redis.call('HSET', K.state, 'hungry', 'any', 'standing', stands and standing_claim() or '')
   elseif A.newcomers then
     redis.call('HSET', K.state, 'hungry', 'newcomer')
   end

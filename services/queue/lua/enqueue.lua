@@ -12,7 +12,7 @@
 local count = (#ARGV - 1) / 4
 local deadline = NOW + A.left_ms
 if A.by_ms > 0 then deadline = math.min(deadline, A.by_ms) end
-local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry')
+local state = redis.call('HMGET', K.state, 'plan', 'bytes', 'v:' .. A.priority, 'owner', 'hungry', 'token', 'standing')
 
 local function refused(reason, ahead)
   redis.call('HINCRBY', K.state, 'refused:' .. A.priority .. ':' .. reason, 1)
@@ -43,6 +43,19 @@ local function is_newcomer()
 end
 
 local wakes = state[5] == 'any' or (state[5] == 'newcomer' and is_newcomer())
+
+-- Grant the item to the owner's standing claim, if it made one and the item has time for that: it is the owner's from
+-- now on, and told with the wake. Returns whether it was.
+local function grant(id, meta, spot)
+  local token, needed_ms = string.match(state[7] or '', '^(%S+) (%d+)$')
+  if state[5] ~= 'any' or token ~= state[6] or deadline - NOW < tonumber(needed_ms) then return false end
+  local text = table.concat({A.model, state[6], id, deadline, meta, spot}, '\n')
+  if redis.call('PUBLISH', K.wake .. state[4], text) == 0 then return false end
+  redis.call('XCLAIM', K.requests, GROUP, state[4], 0, id, 'FORCE', 'JUSTID')
+  redis.call('HSET', K.state, 'standing', '')
+  return true
+end
+
 local quota = A.quota and standing_of(A.quota)
 
 if A.job and new == 0 and known.job and redis.call('EXISTS', K.job .. known.job) == 1 then
@@ -72,7 +85,7 @@ if A.job then
   if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'job', A.job) end
 end
 
-local reply, waits, frames = {'accepted'}, false, {}
+local reply, waits, frames, granted = {'accepted'}, false, {}, false
 for index = 0, count - 1 do
   local meta, payload, size, spot = unpack(ARGV, 2 + 4 * index, 5 + 4 * index)
   local stored = known['answer:' .. index]
@@ -88,8 +101,9 @@ for index = 0, count - 1 do
   else
     local id = redis.call('XADD', K.requests, '*', 'meta', meta, 'spot', spot)
     redis.call('SET', payload, '')
-    redis.call('ZADD', K['order_' .. A.priority], start, id)
     redis.call('ZADD', K.deadlines, deadline, id)
+    granted = count == 1 and grant(id, meta, spot)
+    if not granted then redis.call('ZADD', K['order_' .. A.priority], start, id) end
     redis.call('HINCRBY', K.state, 'bytes', size)
     if A.idem ~= '' then redis.call('HSET', A.idem, 'print', A.print, 'running:' .. index, id) end
     if A.job then redis.call('HSET', A.to, 'item:' .. index, id) end
@@ -106,7 +120,7 @@ if quota then
   if new > 0 then take_quota(A.quota, quota) end
   reply[count + 2] = left_of(A.quota, quota)
 end
-if new > 0 then
+if new > 0 and not granted then
   redis.call('ZADD', flows, start, A.client)
   if wakes then
     if state[5] == 'any' then redis.call('HSET', K.state, 'hungry', 'newcomer') else redis.call('HDEL', K.state, 'hungry') end

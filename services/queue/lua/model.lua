@@ -138,6 +138,9 @@ local function is_owner()
   return held[1] == A.me and held[2] == A.token
 end
 
+-- A standing claim, as enqueue.lua reads it: under which token, and how many ms an item must have left for it.
+local function standing_claim() return A.token .. ' ' .. A.standing_ms end
+
 -- Give an item that was claimed back: to the front, or among the suspects if a server ended with it before.
 local function put_back(id)
   redis.call('XACK', K.requests, GROUP, id)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from services.queue import keys
 from services.queue.client import QueueClient
 from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease
 from tests.integration.queue.asking import planned
@@ -119,3 +120,18 @@ def connection(redis_url: str) -> redis.Redis:
     connection = redis.Redis.from_url(redis_url)
     own(connection)
     return connection
+
+
+@pytest.fixture
+def wakes(connection: redis.Redis) -> Iterator[Callable[[], list[bytes]]]:
+    """What returns the wakes that came since it was called last."""
+    channel = connection.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(keys.wake_channel("me"))
+    channel.get_message(timeout=5)
+
+    def heard() -> list[bytes]:
+        messages = iter(lambda: channel.get_message(timeout=0.2), None)
+        return [message["data"] for message in messages]
+
+    yield heard
+    channel.close()

@@ -68,14 +68,10 @@ def claim(connection: redis.Redis, most: int = 8, me: str = "me", token: str = "
     return broker.read_claim(run(connection, broker.claim(MODEL, me, token, [0.0] * most, **how)))
 
 
-def finish(connection: redis.Redis, item: Item, status: int = 200, body: bytes = b"{}") -> int:
+def finish(connection: redis.Redis, item: Item, status: int = 200, body: bytes = b"{}", **how: Any) -> int:
     result = result_of(item.id, Answer(status=status, body=body, attempts=1))
-    return int(
-        run(
-            connection,
-            broker.finish(MODEL, [(result, item.meta_json, body)], quarantine_items=2, quarantine_bytes=1000),
-        )[0]
-    )
+    call = broker.finish(MODEL, [(result, item.meta_json, body)], quarantine_items=2, quarantine_bytes=1000, **how)
+    return int(run(connection, call)[0])
 
 
 def give_back(connection: redis.Redis, item: Item, history: str = "", later_s: float = 0.0) -> list[Any]:

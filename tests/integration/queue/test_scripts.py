@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -106,21 +106,6 @@ def test_clients_whose_turn_virtual_time_has_passed_are_forgotten(connection: re
     claim(connection, most=1)
 
     assert connection.zrange(keys.of_model(MODEL, "flows:interactive"), 0, -1) == [b"c"]
-
-
-@pytest.fixture
-def wakes(connection: redis.Redis) -> Iterator[Callable[[], list[bytes]]]:
-    """What returns the wakes that came since it was called last."""
-    channel = connection.pubsub(ignore_subscribe_messages=True)
-    channel.subscribe(keys.wake_channel("me"))
-    channel.get_message(timeout=5)
-
-    def heard() -> list[bytes]:
-        messages = iter(lambda: channel.get_message(timeout=0.2), None)
-        return [message["data"] for message in messages]
-
-    yield heard
-    channel.close()
 
 
 def test_an_empty_claim_asks_to_be_woken_once(connection: redis.Redis, wakes: Callable[[], list[bytes]]) -> None:
