@@ -32,6 +32,7 @@ from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from services.queue.settler import Settler, pause_s
 from services.queue.suspects import Suspects
+from services.queue.sweeper import Sweeper
 from services.queue.tenure import Tenure
 from services.queue.trust import Trust
 from services.queue.wakes import Grant
@@ -45,7 +46,7 @@ class Feeder:
     def __init__(self, model: str, me: str, pipe: Pipe, settings: Settings) -> None:
         self.model = model
         self._tenure = Tenure(model, me, pipe)
-        self._redis, self._settings = pipe, settings
+        self._redis = pipe
         self._payload_pipe = Pipe(settings.redis_url)
         """What payloads come through: large ones hold up no other model's calls."""
         self._replicas = Replicas(model, opened=self.wake)
@@ -53,6 +54,9 @@ class Feeder:
         self._suspects = Suspects(due=self.wake)
         self._trust = Trust()
         self._settler = Settler(self._tenure, pipe, settings, self._suspects, self._trust)
+        self._sweeper = Sweeper(
+            self._tenure, pipe, self._replicas, self._trust, self._publisher, settings.queue_retire_s
+        )
         self._running: set[str] = set()
         self._batches = Background()
         self._woken = asyncio.Event()
@@ -64,8 +68,6 @@ class Feeder:
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
-        self._refused: dict[str, int] | None = None
-        self._served_s = time.monotonic()
         self.retired = False
         """Whether it has ended, because nobody serves the model."""
 
@@ -164,7 +166,7 @@ class Feeder:
         taken_over = await self._tenure.acquire(self._running)
         if taken_over is None:
             return False
-        self._refused = None
+        self._sweeper.forget()
         self._publisher.forget()
         self._drained = False
         self._suspects.expect(1, 0.0)
@@ -300,28 +302,7 @@ class Feeder:
     async def sweep(self) -> None:
         """Answer what is late, and tell operators and gateways how things are."""
         self.wake()
-        if not self.owns:
-            return
-        late_interactive, late_batch, view = await run_async(self._redis, broker.sweep(self.model))
-        self._late(late_interactive + late_batch)
-        self._trust.settle()
-        metrics.ADMISSION.labels(self.model).set(self._trust.share)
-        seen = broker.read_view(view)
-        metrics.show(self.model, seen)
-        refused = seen.get("refused", {})
-        if self._refused is not None:
-            metrics.count_refusals(self.model, self._refused, refused)
-        self._refused = refused
-        self._replicas.show()
-        await self.publish_plan()
-        if self._replicas or not self._replicas.known:
-            self._served_s = time.monotonic()
-        elif time.monotonic() - self._served_s > self._settings.queue_retire_s:
-            await self._retire()
-
-    async def _retire(self) -> None:
-        if await self._tenure.retire():
-            log.info("model_retired", model=self.model)
+        if self.owns and await self._sweeper.sweep():
             self.retired = self._stopping = True
             self.wake()
 
