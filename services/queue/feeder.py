@@ -10,7 +10,6 @@ one at a time, and is run at once beside the batches.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Collection, Sequence
 
@@ -213,7 +212,7 @@ class Feeder:
 
     async def _claim(self, replica: Replica, choice: Choice) -> Claimed:
         """Claim a batch for *replica* and send it off."""
-        now_s, wakes = time.monotonic(), self._wakes
+        now_s, wakes, newcomer = time.monotonic(), self._wakes, self._newcomer
         self._newcomer = False
         most = replica.batch_size if choice == "next" else 1
         starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
@@ -223,7 +222,7 @@ class Feeder:
             self._tenure.token,
             limits_s(most, starts_in_s, replica.latency.expected_s),
             least_s=self._replicas.least_s(),
-            alone_s=self._replicas.alone_s(but=replica) if choice == "next" else math.inf,
+            alone_s=self._replicas.alone_s(but=replica),
             choice=choice,
             newcomers=self._replicas.host() is not None,
             standing_s=self._standing_s() if choice == "next" else 0.0,
@@ -235,8 +234,8 @@ class Feeder:
             return claimed
         self._late(claimed.late)
         self._suspects.expect(claimed.suspects, claimed.next_suspect_s)
-        if choice == "newcomer" and claimed.items:
-            self._newcomer = True  # another may be behind it
+        if (choice == "newcomer" and claimed.items) or (choice == "next" and newcomer and not claimed.items):
+            self._newcomer = True  # another may be behind it, or it is still there
         if choice == "next":
             self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
         if claimed.items:

@@ -63,7 +63,8 @@ class Replica:
         """What routing needs to know."""
         usable = self.usable and not self.alone
         ends_s, guest = list(self._ends_s.values()), self._guest is not None
-        return Load(self.concurrency, ends_s, usable, self._lead_s(), self._next_s, guest)
+        one_s = self.latency.expected_s(1)
+        return Load(self.concurrency, ends_s, usable, self._lead_s(), self._next_s, guest, one_s)
 
     @property
     def memory(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -11,7 +11,7 @@ class Load(NamedTuple):
 
     *lead_s* is the time from a claim until the batch is ready to run at the server; *next_s* the earliest time of its
     next batch, as long as one is there: it costs time to hand one over, the more the busier the machine is, and what
-    comes meanwhile goes along. *guest*: a newcomer's item is there, beside the batches.
+    comes meanwhile goes along. *guest*: a newcomer's item is there, beside the batches. *one_s* is what one item takes.
     """
 
     concurrency: int
@@ -20,6 +20,7 @@ class Load(NamedTuple):
     lead_s: float = 0.0
     next_s: float = 0.0
     guest: bool = False
+    one_s: float = 0.0
 
 
 def free_in_s(load: Load, now_s: float) -> float:
@@ -44,9 +45,11 @@ def opens_in_s(load: Load, now_s: float) -> float:
 
 
 def choose(loads: Sequence[Load], now_s: float) -> int | None:
-    """Return the place of the replica with room that is free first, with the least to do among equals; or None."""
-    places = [place for place, load in enumerate(loads) if has_room(load)]
-    return min(places, key=lambda place: (free_in_s(loads[place], now_s), len(loads[place].ends_s)), default=None)
+    """Return the place of the replica with room that is free first, or None.
+
+    Among equals it is the one with the least to do, and then the quickest.
+    """
+    return _least(loads, has_room, lambda load: (free_in_s(load, now_s), len(load.ends_s), load.one_s))
 
 
 def choose_idle(loads: Sequence[Load]) -> int | None:
@@ -56,11 +59,21 @@ def choose_idle(loads: Sequence[Load]) -> int | None:
 
 def choose_to_empty(loads: Sequence[Load]) -> int | None:
     """Return the place of the usable replica with the least to do: the one to keep free for a suspect."""
-    places = [place for place, load in enumerate(loads) if load.usable]
-    return min(places, key=lambda place: len(loads[place].ends_s), default=None)
+    return _least(loads, lambda load: load.usable, lambda load: (len(load.ends_s),))
 
 
 def choose_host(loads: Sequence[Load]) -> int | None:
-    """Return the place of the usable replica with the least to do that has no guest; or None."""
-    places = [place for place, load in enumerate(loads) if load.usable and not load.guest]
-    return min(places, key=lambda place: len(loads[place].ends_s), default=None)
+    """Return the place of the usable replica without a guest that one is back from first, or None.
+
+    It shares the replica with each batch there; among equals it is the one with the least to do.
+    """
+    return _least(
+        loads,
+        lambda load: load.usable and not load.guest,
+        lambda load: (load.one_s * (1 + len(load.ends_s)), len(load.ends_s)),
+    )
+
+
+def _least(loads: Sequence[Load], may: Callable[[Load], bool], key: Callable[[Load], tuple[float, ...]]) -> int | None:
+    places = [place for place, load in enumerate(loads) if may(load)]
+    return min(places, key=lambda place: key(loads[place]), default=None)

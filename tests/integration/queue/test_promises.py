@@ -190,6 +190,29 @@ def test_a_newcomer_is_answered_while_a_flood_fills_the_server(
     server.stop()
 
 
+def test_a_newcomer_that_a_slow_idle_server_cannot_answer_in_time_goes_to_the_quick_full_one(
+    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+) -> None:
+    slow, quick = FakeModelServer(HashServicer()), FakeModelServer(HashServicer())
+    registry.lease(
+        lease("slow", slow.address, batch_size=1, service_s=50.0),
+        lease("quick", quick.address, batch_size=4, service_s=0.02),
+    )
+    start_dispatcher()
+    planned(redis_url, replicas=2)
+    flood = Asking(lambda: ask(client, *[b"hold"] * 20, client_id="flood", request_id="flood"))
+    wait_until(lambda: at_work(redis_url) == 8, what="a batch that runs and one that waits")
+
+    assert ask(client, b"single", client_id="single", request_id="single")[0].status == 200
+
+    assert not flood.done
+    quick.servicer.gate.set()
+    assert [answer.status for answer in flood.result()] == [200] * 20
+    assert slow.servicer.batches == []
+    for server in slow, quick:
+        server.stop()
+
+
 def test_clients_share_by_their_weights(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:

@@ -43,6 +43,12 @@ def test_the_one_that_is_free_first_is_chosen() -> None:
     assert choose([], 0.0) is None
 
 
+def test_among_those_that_are_free_the_one_with_the_least_to_do_is_chosen_and_then_the_quickest() -> None:
+    busy, idle = Load(2, [3.0], True, one_s=0.1), Load(2, [], True, one_s=5.0)
+    assert choose([busy, idle], 0.0) == 1
+    assert choose([busy, idle, idle._replace(one_s=0.2)], 0.0) == 2
+
+
 def test_a_busy_one_gets_its_next_batch_just_in_time() -> None:
     assert opens_in_s(Load(1, [], True, 0.1), 0.0) == 0
     assert opens_in_s(Load(1, [3.0], True, 0.1), 0.0) == pytest.approx(2.9)
@@ -71,6 +77,12 @@ def test_a_newcomer_goes_to_the_usable_one_with_the_least_to_do_that_has_no_gues
     assert choose_host([fuller, full, left_out]) == 1
     assert choose_host([fuller, full._replace(guest=True), left_out]) == 0
     assert choose_host([left_out, full._replace(guest=True)]) is None
+
+
+def test_a_newcomer_goes_where_it_is_back_first() -> None:
+    slow, quick = Load(1, [], True, one_s=5.0), Load(1, [1.0, 2.0], True, one_s=0.2)
+    assert choose_host([slow, quick]) == 1
+    assert choose_host([slow, quick._replace(ends_s=[1.0] * 30)]) == 0
 
 
 def test_a_suspect_does_not_go_to_one_with_a_guest() -> None:
