@@ -42,7 +42,8 @@ local function is_newcomer()
     and redis.call('ZCARD', order) > redis.call('ZCOUNT', order, '-inf', virtual)
 end
 
-local wakes = state[5] == 'any' or (state[5] == 'newcomer' and is_newcomer())
+local is_awaited = state[5] == 'newcomer' and is_newcomer()
+local wakes = state[5] == 'any' or is_awaited
 
 -- Grant the item to the owner's standing claim, if it made one and the item has time for that: it is the owner's from
 -- now on, and told with the wake. Returns whether it was.
@@ -71,7 +72,10 @@ if new > 0 then
     end
   end
   if A.max_ahead < -1 then return refused('no_replica', 0) end
-  local ahead = ahead_of(redis.call('ZCOUNT', K['order_' .. A.priority], '-inf', start), A.priority)
+  local ahead = 0  -- of a newcomer that a server takes at once, beside what is there
+  if not (is_awaited and new == 1) then
+    ahead = ahead_of(redis.call('ZCOUNT', K['order_' .. A.priority], '-inf', start), A.priority)
+  end
   if redis.call('XLEN', K.requests) + new > A.max_items then return refused('count', ahead) end
   if tonumber(state[2] or 0) + A.bytes > A.max_bytes then return refused('bytes', ahead) end
   if ahead + new - 1 > A.max_ahead then return refused('deadline', ahead) end

@@ -148,6 +148,18 @@ def test_the_owner_is_woken_for_a_newcomer_where_it_asked_for_that(
     assert wakes() == [MODEL.encode()], "once for each time that it asked"
 
 
+def test_nothing_is_ahead_of_a_newcomer_that_is_waited_for(connection: redis.Redis) -> None:
+    for number in range(6):
+        enqueue(connection, number, client="flood")
+    claim(connection, most=2, newcomers=True)
+    assert offer(connection, 7, client="flood", max_ahead=0) == [b"refused", b"deadline", 6]
+    assert offer(connection, 8, client="several", items=2, max_ahead=0) == [b"refused", b"deadline", 2]
+
+    assert offer(connection, 9, client="first", max_ahead=0)[0] == b"accepted"
+
+    assert offer(connection, 10, client="second", max_ahead=0) == [b"refused", b"deadline", 3]
+
+
 def test_nobody_is_a_newcomer_where_all_have_had_the_same(
     connection: redis.Redis, wakes: Callable[[], list[bytes]]
 ) -> None:
