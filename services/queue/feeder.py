@@ -27,7 +27,7 @@ from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
 from services.queue.replica import Replica
 from services.queue.replicas import Replicas
-from services.queue.scripts import run_async
+from services.queue.scripts import Call, run_async
 from services.queue.settings import Settings
 from services.queue.settler import Settler, pause_s
 from services.queue.suspects import Suspects
@@ -214,20 +214,7 @@ class Feeder:
         """Claim a batch for *replica* and send it off."""
         now_s, wakes, newcomer = time.monotonic(), self._wakes, self._newcomer
         self._newcomer = False
-        most = replica.batch_size if choice == "next" else 1
-        starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
-        call = broker.claim(
-            self.model,
-            self._tenure.me,
-            self._tenure.token,
-            limits_s(most, starts_in_s, replica.latency.expected_s),
-            least_s=self._replicas.least_s(),
-            alone_s=self._replicas.alone_s(but=replica),
-            choice=choice,
-            newcomers=self._replicas.host() is not None,
-            standing_s=self._standing_s() if choice == "next" else 0.0,
-        )
-        claimed = broker.read_claim(await run_async(self._redis, call))
+        claimed = broker.read_claim(await run_async(self._redis, self._claim_for(replica, choice, now_s)))
         if claimed.fenced:
             log.warning("ownership_lost", model=self.model)
             self.lose()
@@ -241,6 +228,21 @@ class Feeder:
         if claimed.items:
             self._send(replica, claimed.items, now_s, choice)
         return claimed
+
+    def _claim_for(self, replica: Replica, choice: Choice, now_s: float) -> Call:
+        most = replica.batch_size if choice == "next" else 1
+        starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
+        return broker.claim(
+            self.model,
+            self._tenure.me,
+            self._tenure.token,
+            limits_s(most, starts_in_s, replica.latency.expected_s),
+            least_s=self._replicas.least_s(),
+            alone_s=self._replicas.alone_s(but=replica),
+            choice=choice,
+            newcomers=self._replicas.host() is not None,
+            standing_s=self._standing_s() if choice == "next" else 0.0,
+        )
 
     def _standing_s(self, last: Batch | None = None) -> float:
         """Return what an item must have left that a standing claim gets: 0, for none, while there is more to do.
