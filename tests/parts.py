@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,17 +14,34 @@ from typing import ClassVar, NoReturn
 import pytest
 import redis
 
+from cli.ports import is_free
 from cli.waiting import listens
 from embedded import Missing, mongod, valkey
 
 ROOT = Path(__file__).parent.parent
+_CHANCE = random.SystemRandom()  # not Python's own, which tests may seed: two of their processes would draw the same
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nobody listens on now, never the same one twice.
+
+    It is below those that Linux gives to outgoing connections (32768 and up), one of which could take it before its
+    server does.
+    """
+    while True:
+        port = _CHANCE.randrange(20_000, 26_000)
+        if port not in _given and is_free(port):
+            _given.add(port)
+            return port
+
+
+def free_block(count: int) -> int:
+    """Return the first of *count* ports in a row that nobody listens on now, none of which is ``free_port``'s."""
+    while True:
+        first = _CHANCE.randrange(26_000, 32_000 - count, count)
+        if all(map(is_free, range(first, first + count))):
+            return first
 
 
 def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:

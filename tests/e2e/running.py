@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,28 +13,19 @@ from typing import Any
 import httpx
 import psutil
 
-from cli.waiting import listens
 from tests.cache import CACHE
-from tests.parts import ROOT
+from tests.parts import ROOT, free_block
 
 _PORTS = ("http", "gateway", "registry", "redis", "mongo", "registry_metrics", "dispatcher_metrics", "jobs_metrics")
 _BLOCK = 250
 START_S = 600
 
 
-def free_block() -> int:
-    """Return the first of many free ports in a row, below those that the system gives to outgoing connections."""
-    while True:
-        first = random.randrange(20_000, 32_000, _BLOCK)
-        if not any(listens(port) for port in range(first, first + _BLOCK, 10)):
-            return first
-
-
 class RunningSuite:
     def __init__(self, home: Path, models: list[dict[str, object]], **settings: object) -> None:
         self.home = home
         self.said = ""
-        self.first_port = free_block()
+        self.first_port = free_block(_BLOCK)
         self.ports = {name: self.first_port + place for place, name in enumerate(_PORTS)}
         self.ports |= {"model": self.first_port + 20, "model_metrics": self.first_port + 140}
         self.config = home.with_suffix(".yaml")

@@ -28,8 +28,8 @@ def test_every_taken_port_is_named_with_its_holder() -> None:
 
 
 def test_a_port_is_free_again_when_its_holder_has_gone() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert not is_free(port)
 
     assert is_free(port)

@@ -33,7 +33,7 @@ StartModelServer = Callable[..., HashingServer]
 @pytest.fixture
 def registry() -> Iterator[FakeRegistry]:
     """A registry without leases."""
-    fake = FakeRegistry()
+    fake = FakeRegistry(free_port())
     yield fake
     fake.stop()
 
