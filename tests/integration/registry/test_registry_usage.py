@@ -272,10 +272,11 @@ def test_the_usage_of_many_clients_is_rolled_up_in_few_calls_of_mongodb(
         assert client.servoir.usage_days.count_documents({}) == 500
 
 
-def test_usage_is_forgotten_after_a_time(registry: RegistryClient) -> None:
+@pytest.mark.parametrize("days_before_ms", [START_MS + 2 * DAY_MS, 0], ids=["rolled up", "as it came"])
+def test_usage_is_forgotten_after_a_time(registry: RegistryClient, days_before_ms: int) -> None:
     for day in range(4):
         registry.record_usage(batch_of(f"day-{day}", [used(answered_at_ms=START_MS + day * DAY_MS)]))
-    registry.roll_up_usage(days_before_ms=START_MS + 2 * DAY_MS, forget_before_ms=START_MS + DAY_MS)
+    registry.roll_up_usage(days_before_ms=days_before_ms, forget_before_ms=START_MS + DAY_MS)
 
     assert rows(registry, "day") == [("2023-11-15", 1), ("2023-11-16", 1), ("2023-11-17", 1)]
 
