@@ -34,6 +34,17 @@ def test_a_quarantine_keeps_the_newest(connection: redis.Redis) -> None:
     assert not list(connection.scan_iter(keys.of_model(MODEL, "quarantine*")))
 
 
+def test_an_item_that_has_its_answer_already_does_not_enter(connection: redis.Redis) -> None:
+    enqueue(connection, 1, payload=b"once")
+    [item] = claim(connection).items
+    result = result_of(item.id, Answer(500, b"{}"), failed="[]")
+
+    call = broker.finish(MODEL, [(result, item.meta_json, b"{}")] * 2, quarantine_items=9, quarantine_bytes=1000)
+
+    assert list(run(connection, call)) == [500, 0]
+    assert _quarantined(connection) == [b"once"]
+
+
 def test_a_quarantine_keeps_no_more_bytes_than_it_may_and_the_newest_always(connection: redis.Redis) -> None:
     _quarantine(connection, b"1" * 40, b"2" * 40, b"3" * 40, quarantine_items=9, quarantine_bytes=100)
     assert _quarantined(connection) == [b"2" * 40, b"3" * 40]
