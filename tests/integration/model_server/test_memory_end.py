@@ -22,8 +22,14 @@ def fed_until_it_ends(serving: Serving) -> int:
     return serving.exit_code()
 
 
-@pytest.mark.parametrize("leak_bytes", [4 * MIB, 1024 * MIB], ids=["slowly", "at once"])
-def test_a_model_that_leaks_is_ended_at_its_cap_and_the_log_names_cap_and_need(tmp_path: Path, leak_bytes: int) -> None:
+@pytest.mark.parametrize(
+    ("leak_bytes", "reason"),
+    [(4 * MIB, "resident bytes"), (1024 * MIB, "Unable to allocate")],
+    ids=["slowly, seen by the watchdog", "at once, refused by the operating system"],
+)
+def test_a_model_that_leaks_is_ended_at_its_cap_and_the_log_names_cap_and_need(
+    tmp_path: Path, leak_bytes: int, reason: str
+) -> None:
     folder = echo_folder(tmp_path / "leaky", config={"leak_bytes": leak_bytes, "leak_length": 5})
     leaky = Serving(folder, "--memory-cap", "400MiB", "--tune", "off")
     try:
@@ -34,6 +40,7 @@ def test_a_model_that_leaks_is_ended_at_its_cap_and_the_log_names_cap_and_need(t
     line = leaky.log("memory_cap_exceeded")[0]
     assert line["cap_bytes"] == 400 * MIB
     assert line["need_bytes"] > 0
+    assert line["reason"].startswith(reason)
     assert leaky.log("memory_capped")[0]["by"] == "watchdog and RLIMIT_DATA"
 
 
