@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -59,6 +60,18 @@ class Home:
             return bool(self.connections)
 
         return asyncio.run_coroutine_threadsafe(look(), self.loop).result(10)
+
+    def took(self, line: socket.socket, data: bytes) -> int:
+        """Send *data* until nothing more is taken, however often the loop goes round; return how much was."""
+        line.setblocking(False)
+        sent = rounds = 0
+        while sent < len(data) and rounds < 20:
+            rounds += 1
+            self.look(0.0)
+            with suppress(BlockingIOError):
+                sent += line.send(data[sent : sent + 2**20])
+                rounds = 0
+        return sent
 
     def busy(self, seconds: float) -> None:
         self.loop.call_soon_threadsafe(time.sleep, seconds)
@@ -434,6 +447,13 @@ def test_an_answer_of_unknown_length_ends_with_an_old_clients_connection(line: s
     line.sendall(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
 
     assert answer(line)[2] == bytes(64 * 2**18)
+
+
+def test_of_requests_sent_at_once_few_are_read_before_their_turn(home: Home, line: socket.socket) -> None:
+    line.sendall(post(b"", b"/lasting"))
+    wait_until(lambda: home.scopes, what="a request that takes its time")
+
+    assert home.took(line, post(bytes(2**16)) * 1000) < 2**24
 
 
 def test_of_a_large_body_little_waits_to_be_taken(home: Home, line: socket.socket) -> None:
