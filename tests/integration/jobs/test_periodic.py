@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pymongo
 import pytest
 import redis
 
+from chassis.errors import NotFound
+from chassis.rpc.registry_pb2 import UsageBatch, UsageSum
 from services.jobs.broker import PERIODIC_QUEUE, Broker, Schedule, queue_of
 from services.jobs.caretaker import Caretaker
 from services.jobs.expiry import remove_expired
@@ -18,8 +22,12 @@ from services.jobs.limits import UploadLimits
 from services.jobs.periodic import EVERY_S, schedule_all, schedule_next
 from services.jobs.records import Records, connect
 from services.jobs.uploads import KEPT_S, Uploads
+from services.registry.client import RegistryClient
+from tests.chaos.world import MODEL
 from tests.integration.jobs.jobs_world import JobsWorld
 from tests.parts import wait_until
+
+DAY_MS = 86_400_000
 
 
 def test_the_next_time_is_scheduled_once_by_however_many(redis_url: str) -> None:
@@ -66,13 +74,57 @@ def test_two_workers_do_each_time_once(world: JobsWorld) -> None:
     world.parts["jobs-1"].stop()
 
 
+def test_what_expired_while_no_worker_was_up_goes_with_the_next_one(world: JobsWorld) -> None:
+    world.parts["jobs-0"].terminate()
+    records = records_in(world.redis_url)
+    gone, kept = over(records, "gone", keep_s=-1), over(records, "kept", keep_s=60)
+    for name in (gone, kept):
+        (world.jobs_folder / name / "results").mkdir(parents=True)
+    do_now(world, "expiry")
+
+    world.parts["jobs-0"].start()
+    wait_until(lambda: not (world.jobs_folder / gone).exists(), what="the results are gone")
+
+    with pytest.raises(NotFound):
+        records.job(gone)
+    assert records.job(kept).state == "cancelled" and (world.jobs_folder / kept).exists()
+
+
+def test_a_worker_has_old_usage_rolled_up_and_what_is_older_yet_forgotten(world: JobsWorld) -> None:
+    registry, now_ms = RegistryClient(world.registry_address), round(time.time() * 1000)
+    for days in (1, 100, 500):
+        answered_at_ms = now_ms - days * DAY_MS
+        used = UsageSum(client_id=f"{days} d", model_key=MODEL, status=200, answered_at_ms=answered_at_ms, images=1)
+        registry.record_usage(UsageBatch(batch_id=f"{days} d", sums=[used]))
+
+    do_now(world, "usage")
+    wait_until(lambda: len(registry.usage(by="client")) < 3, what="the oldest is forgotten")
+
+    assert {row.group["client"] for row in registry.usage(by="client")} == {"1 d", "100 d"}
+    with pymongo.MongoClient[dict[str, Any]](world.mongo_url) as client:
+        kept = client.servoir
+        assert [batch["_id"] for batch in kept.usage_batches.find()] == ["1 d"]
+        assert kept.usage_days.count_documents({}) == 1
+    registry.close()
+
+
+def do_now(world: JobsWorld, task: str) -> None:
+    """Have a worker do a task of services/jobs/periodic.py as soon as one can."""
+    with redis.Redis.from_url(world.redis_url) as client:
+        Broker(client).schedule(f"services.jobs.periodic.{task}", datetime.now(UTC), id=f"{task}-now")
+
+
 LIMITS = UploadLimits(upload_bytes=10, upload_files=1, client_bytes=100, client_uploads=10, free_bytes=0)
+
+
+def records_in(redis_url: str) -> Records:
+    client = connect(redis_url)
+    return Records(client, Broker(client).enqueue)
 
 
 @pytest.fixture
 def records(redis_url: str) -> Records:
-    client = connect(redis_url)
-    return Records(client, Broker(client).enqueue)
+    return records_in(redis_url)
 
 
 def added(records: Records, name: str, *, keep_s: float = 60, parameters: bytes = b"{}") -> str:
