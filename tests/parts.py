@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -46,11 +47,22 @@ def free_block(count: int) -> int:
 
 def wait_until(condition: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
     """Return once *condition* holds; fail the test when it does not within *timeout_s*."""
-    until = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"not within {timeout_s:g} s: {what or condition}")
+    for _ in _looks(condition, timeout_s, what):
         time.sleep(0.01)
+
+
+async def until(condition: Callable[[], object], *, timeout_s: float = 30.0, what: str = "") -> None:
+    """Wait as ``wait_until`` does, while the event loop goes on."""
+    for _ in _looks(condition, timeout_s, what):
+        await asyncio.sleep(0.01)
+
+
+def _looks(condition: Callable[[], object], timeout_s: float, what: str) -> Iterator[None]:
+    last_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > last_s:
+            pytest.fail(f"not within {timeout_s:g} s: {what or condition}")
+        yield
 
 
 def absent(what: str) -> NoReturn:

@@ -17,7 +17,7 @@ from services.model_server.exits import Exit
 from tests.fakes import MODEL, FakeModelServer, HashServicer, prediction_of
 from tests.integration.model_server.serving import Serving
 from tests.model_folders import echo_folder
-from tests.parts import Server, free_port, wait_until
+from tests.parts import Server, free_port, until, wait_until
 
 KEY = "acme-echo-1"
 
@@ -76,8 +76,7 @@ def test_there_are_as_many_streams_as_batches_under_way(fake: FakeModelServer) -
 
         payloads = [b"hold%d" % number for number in range(3)]
         at_once = asyncio.gather(*(answer(client, payload) for payload in payloads))
-        while len(fake.servicer.batches) < 5 + 3:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(fake.servicer.batches) == 5 + 3, what="all three are under way")
         fake.servicer.gate.set()
         assert await at_once == [prediction_of(payload) for payload in payloads]
         assert fake.servicer.streams == 3

@@ -18,6 +18,7 @@ from services.queue.requests import AsyncQueueClient
 from services.queue.scripts import run_async
 from services.queue.settings import Settings
 from tests.fakes import MODEL, FakeModelServer, HashServicer, lease, prediction_of
+from tests.parts import until
 
 _LONG_S = 20.0
 
@@ -63,7 +64,7 @@ class World:
         for dispatcher in ("first", "second"):
             await run_async(self.redis, broker.beat(dispatcher, 60.0))
         self.feeder.start()
-        await _until(lambda: self.feeder.owns)
+        await until(lambda: self.feeder.owns)
 
     async def ask(self, payload: bytes) -> tuple[int, bytes]:
         call = PredictCall(model_key=MODEL, task="bbox", request_id="r", timeout_s=_LONG_S)
@@ -82,12 +83,6 @@ class World:
         await self.client.close()
         await self.redis.close()
         await self.pipe.close()
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_LONG_S):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def within(url: str, story: Callable[[World], Awaitable[None]]) -> None:
@@ -145,13 +140,13 @@ def test_what_is_lost_while_the_model_is_asked_for_again_is_tried_again(redis_ur
         await run_async(world.redis, broker.requeue(MODEL, "nobody", "", []))  # Redis knows the script from now on
         asking = await world.asked(b"hold")
         world.feeder.wake()
-        await _until(lambda: bool(ending.servicer.batches))
+        await until(lambda: ending.servicer.batches)
 
         world.pipe.hold()
         world.feeder.lose()
         await world.pipe.waits.wait()  # it asks for the model, and says what runs
         ending.stop()
-        await _until(lambda: world.pipe.waiting == 2)  # what ran is to go back, in the name of one who owns nothing
+        await until(lambda: world.pipe.waiting == 2)  # what ran is to go back, in the name of one who owns nothing
         staying.servicer.gate.set()
         world.feeder.follow([lease("staying", staying.address)])
         world.pipe.let_go(last_first=True)

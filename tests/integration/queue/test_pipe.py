@@ -17,7 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from services.queue.connections import connect
 from services.queue.pipe import Pipe, Subscription
 from services.queue.scripts import Script, run_async
-from tests.parts import free_port, start_redis
+from tests.parts import free_port, start_redis, until
 
 Result = TypeVar("Result")
 
@@ -240,9 +240,7 @@ def test_a_connection_that_is_not_let_in_is_closed(tmp_path: Path) -> None:
     async def work(pipe: Pipe) -> None:
         with pytest.raises(AuthenticationError):
             await pipe.call("PING")
-        async with asyncio.timeout(10):
-            while len(await asyncio.to_thread(watcher.client_list)) > 1:
-                await asyncio.sleep(0.05)
+        await until(lambda: len(watcher.client_list()) == 1, what="the watcher is alone")
 
     try:
         on_pipe(url.replace("redis://", "redis://nobody:wrong@"), work)
@@ -259,12 +257,6 @@ class Heard:
 
     def _begin(self) -> None:
         self.begun += 1
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def test_a_subscription_hears_its_channels_from_the_first_call_on(redis_url: str) -> None:
