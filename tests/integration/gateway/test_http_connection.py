@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -73,8 +73,14 @@ class Home:
                 rounds = 0
         return sent
 
-    def busy(self, seconds: float) -> None:
-        self.loop.call_soon_threadsafe(time.sleep, seconds)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the loop from going round meanwhile."""
+        goes_on, stands = threading.Event(), threading.Event()
+        self.loop.call_soon_threadsafe(lambda: (stands.set(), goes_on.wait(30)))
+        stands.wait(10)
+        yield
+        goes_on.set()
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -297,8 +303,7 @@ def _has_ipv6() -> bool:
 def test_a_client_that_left_before_it_was_seen_is_no_fault(home: Home) -> None:
     faults: list[Any] = []
     home.loop.set_exception_handler(lambda _, told: faults.append(told))
-    home.busy(0.2)
-    with socket.create_connection(("127.0.0.1", home.port), timeout=10) as left:
+    with home.held(), socket.create_connection(("127.0.0.1", home.port), timeout=10) as left:
         left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with socket.create_connection(("127.0.0.1", home.port), timeout=10) as next_:
         next_.sendall(post(b"next"))
@@ -583,9 +588,9 @@ def test_a_home_that_leaves_ends_connections_with_their_next_answer(home: Home, 
 def test_the_time_that_a_request_lay_unread_is_known(home: Home, line: socket.socket) -> None:
     line.sendall(post(b"first"))
     answer(line)
-    home.busy(0.5)
-    time.sleep(0.1)
-    line.sendall(post(b"second"))
+    with home.held():
+        line.sendall(post(b"second"))
+        time.sleep(0.5)
     answer(line)
 
     first, second = (scope["unread_s"] for scope in home.scopes)
