@@ -71,11 +71,11 @@ def test_a_queue_is_bounded(
     registry: FakeRegistry,
     start_dispatcher: StartDispatcher,
 ) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address))
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("server", server.address))
     start_dispatcher(**bound)
     planned(redis_url)
-    asked = at_once(client, [bytes(1000), bytes(1000)])
+    asked = at_once(client, [b"hold" + bytes(996)] * 2)
     wait_until(lambda: depth(redis_url) == 2, what="two items")
 
     with pytest.raises(TooBusy) as refused:
@@ -84,9 +84,11 @@ def test_a_queue_is_bounded(
     assert refused.value.retry_after_s
     assert depth(redis_url) == 2, "all payloads of a request are let in, or none"
     assert QueueOperator(redis_url).overview()[0].refused == {f"interactive:{reason}": 1}
-    assert ask(client, bytes(1000))[0].status == 200
+    asked += at_once(client, [bytes(1000)])
+    wait_until(lambda: depth(redis_url) == 3, what="a third, for which there is room")
+    server.servicer.gate.set()
     assert all(call.result()[0].status == 200 for call in asked)
-    slow.stop()
+    server.stop()
 
 
 def test_a_full_redis_refuses_and_still_answers(

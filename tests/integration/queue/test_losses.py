@@ -22,36 +22,38 @@ from tests.parts import Server, start_redis, wait_until
 def test_requests_of_a_killed_dispatcher_are_taken_over(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address))
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("server", server.address))
     dispatchers = {dispatcher.process.pid: dispatcher for dispatcher in (start_dispatcher(), start_dispatcher())}
     planned(redis_url)
-    asked = at_once(client, [b"%d" % number for number in range(12)])
+    asked = at_once(client, [b"hold%d" % number for number in range(12)])
     wait_until(lambda: at_work(redis_url) > 0 and depth(redis_url) == 12, what="claimed items")
 
     owner = _owner(redis_url)
     for dispatcher in dispatchers.values():
         if owner in dispatcher.log.read_text():
             dispatcher.kill()
+    server.servicer.gate.set()
 
-    assert [call.result()[0].body for call in asked] == [prediction_of(b"%d" % number) for number in range(12)]
+    assert [call.result()[0].body for call in asked] == [prediction_of(b"hold%d" % number) for number in range(12)]
     assert _owner(redis_url) != owner
-    slow.stop()
+    server.stop()
 
 
 def test_a_paused_dispatcher_that_wakes_up_answers_nothing_twice(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.3))
-    registry.lease(lease("slow", slow.address))
+    server = FakeModelServer(HashServicer())
+    registry.lease(lease("server", server.address))
     first, second = start_dispatcher(), start_dispatcher()
     planned(redis_url)
-    asked = at_once(client, [b"%d" % number for number in range(12)])
+    asked = at_once(client, [b"hold%d" % number for number in range(12)])
     wait_until(lambda: at_work(redis_url) > 0 and depth(redis_url) == 12, what="claimed items")
 
     owner = _owner(redis_url)
     paused = first if owner in first.log.read_text() else second
     paused.pause()
+    server.servicer.gate.set()
     answers = [call.result()[0] for call in asked]
     paused.resume()
 
@@ -60,7 +62,7 @@ def test_a_paused_dispatcher_that_wakes_up_answers_nothing_twice(
     ask(client, b"after")
     wait_until(lambda: len(registry.counted()) >= 13, what="usage of the last")
     assert len(registry.counted()) == 13
-    slow.stop()
+    server.stop()
 
 
 def test_a_dispatcher_that_is_asked_to_end_hands_over_at_once(
@@ -167,24 +169,20 @@ def test_an_item_that_always_fails_is_given_up_though_its_server_lives(
 
 
 def test_answers_of_a_gateway_that_is_gone_expire(
-    redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
+    redis_url: str, client: QueueClient, holding: FakeModelServer
 ) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=1.0))
-    registry.lease(lease("slow", slow.address))
-    start_dispatcher()
-    planned(redis_url)
     gone = QueueClient(redis_url)
     gone.start()
-    Asking(lambda: ask(gone, b"x"))
+    Asking(lambda: ask(gone, b"hold"))
     wait_until(lambda: depth(redis_url) == 1, what="the request")
     gone.close()
+    holding.servicer.gate.set()
 
     wait_until(lambda: depth(redis_url) == 0, what="its answer")
 
     connection = redis.Redis.from_url(redis_url)
     [replies] = connection.keys("servoir:queue:replies:*")
     assert 0 < connection.ttl(replies) <= 60
-    slow.stop()
 
 
 def test_accepted_requests_survive_a_killed_redis(
@@ -192,17 +190,18 @@ def test_accepted_requests_survive_a_killed_redis(
 ) -> None:
     (tmp_path / "data").mkdir()
     server, url = start_redis(tmp_path / "data")
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address))
+    model_server = FakeModelServer(HashServicer())
+    registry.lease(lease("server", model_server.address))
     start_dispatcher(url)
     planned(url)
     gateway = QueueClient(url)
     gateway.start()
-    asked = at_once(gateway, [b"%d" % number for number in range(20)])
+    asked = at_once(gateway, [b"hold%d" % number for number in range(20)])
     wait_until(lambda: depth(url) == 20, what="accepted requests")
 
     server.kill()
     server.start()
+    model_server.servicer.gate.set()
 
     wait_until(lambda: depth(url) == 0, what="an answer for each")
     wait_until(lambda: len(registry.counted()) == 20, what="usage of each")
@@ -211,7 +210,7 @@ def test_accepted_requests_survive_a_killed_redis(
     assert ask(gateway, b"after")[0].status == 200
     gateway.close()
     server.stop()
-    slow.stop()
+    model_server.stop()
 
 
 def test_an_answer_that_lies_on_the_list_is_not_lost_though_its_entry_is_gone(redis_url: str) -> None:
@@ -240,19 +239,19 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
 ) -> None:
     (tmp_path / "data").mkdir()
     server, url = start_redis(tmp_path / "data")
-    slow = FakeModelServer(HashServicer(delay_s=2.0))
-    registry.lease(lease("slow", slow.address))
+    model_server = FakeModelServer(HashServicer())
+    registry.lease(lease("server", model_server.address))
     start_dispatcher(url)
     planned(url)
     gateway = QueueClient(url)
     gateway.start()
-    waiting = Asking(lambda: ask(gateway, b"waits"))
+    waiting = Asking(lambda: ask(gateway, b"hold"))
     wait_until(lambda: at_work(url) == 1, what="a request at work")
 
     server.kill() if how == "killed" else server.pause()
 
-    wait_until(lambda: waiting.done, timeout_s=1.9, what="an error for the one that waits")
-    with pytest.raises(Unavailable) as away:
+    wait_until(lambda: waiting.done, what="an error for the one that waits")
+    with pytest.raises(Unavailable) as away:  # long before its deadline, which would be another error
         waiting.result()
     assert away.value.retry_after_s
     with pytest.raises(Unavailable):
@@ -260,13 +259,13 @@ def test_while_redis_is_away_requests_are_told_so_and_later_it_goes_on(
     assert not gateway.ready()
 
     server.start() if how == "killed" else server.resume()
-    slow.servicer.delay_s = 0.0
+    model_server.servicer.gate.set()
     wait_until(gateway.ready, what="the gateway's contact")
 
     wait_until(lambda: answers(gateway), what="an answer")
     gateway.close()
     server.stop()
-    slow.stop()
+    model_server.stop()
 
 
 def test_who_waits_for_what_redis_lost_is_told_as_soon_as_it_is_back(

@@ -98,24 +98,18 @@ def test_a_request_of_nothing_is_answered_with_nothing(client: QueueClient) -> N
     assert ask(client) == []
 
 
-def test_a_gateway_lets_only_so_many_wait(
-    redis_url: str, registry: FakeRegistry, start_dispatcher: StartDispatcher
-) -> None:
-    slow = FakeModelServer(HashServicer(delay_s=0.5))
-    registry.lease(lease("slow", slow.address))
-    start_dispatcher()
-    planned(redis_url)
+def test_a_gateway_lets_only_so_many_wait(redis_url: str, holding: FakeModelServer) -> None:
     gateway = QueueClient(redis_url, max_waiting=1)
     gateway.start()
-    [first] = at_once(gateway, [b"x"])
+    [first] = at_once(gateway, [b"hold"])
     wait_until(lambda: depth(redis_url) == 1, what="one that waits")
 
     with pytest.raises(TooBusy, match="too many requests wait"):
         ask(gateway, b"y")
 
+    holding.servicer.gate.set()
     assert first.result()[0].status == 200
     gateway.close()
-    slow.stop()
 
 
 def test_two_models_are_served_apart(

@@ -157,7 +157,7 @@ def test_a_server_that_does_not_answer_fails_every_call_and_is_connected_to_agai
 
 
 def test_an_answer_that_comes_slowly_is_waited_for() -> None:
-    size, pieces, port = 100_000, 20, free_port()
+    size, pieces, port = 100_000, 25, free_port()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"GET")
@@ -171,7 +171,7 @@ def test_an_answer_that_comes_slowly_is_waited_for() -> None:
         async with await asyncio.start_server(drip, "127.0.0.1", port):
             return await asyncio.gather(pipe.call("GET", "large"), pipe.call("PING"))
 
-    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=1.0) == [bytes(size), b"PONG"]
+    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=2.0) == [bytes(size), b"PONG"]
 
 
 def test_what_is_taken_slowly_is_waited_for() -> None:
@@ -191,7 +191,7 @@ def test_what_is_taken_slowly_is_waited_for() -> None:
             async with await asyncio.start_server(sip, sock=listening, limit=2**15):
                 return await pipe.call("SET", "large", bytes(size))
 
-    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=1.0) == b"OK"
+    assert on_pipe(f"redis://127.0.0.1:{port}/0", work, call_timeout_s=2.0) == b"OK"
 
 
 def test_a_password_and_a_database_are_said_before_anything_else(redis_url: str) -> None:
