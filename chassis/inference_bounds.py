@@ -73,4 +73,4 @@ def _check_shape(tensor: Input) -> None:
     if len(tensor.shape) > _MOST_AXES:
         raise BadRequest(f"input {tensor.name!r}: a shape of {len(tensor.shape)} sizes; {_MOST_AXES} is the limit")
     if any(size not in _SIZES for size in tensor.shape):
-        raise BadRequest(f"input {tensor.name!r}: a shape is made of sizes of 0 or more")
+        raise BadRequest(f"input {tensor.name!r}: a shape is made of sizes of 0 or more, below 2**31")

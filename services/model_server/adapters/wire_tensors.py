@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from chassis.errors import BadRequest
+from chassis.inference_bounds import check_bounds
 from chassis.rpc import inference_pb2 as pb
 from services.model_server.engines.engine import TensorSpec
 
@@ -41,7 +42,11 @@ def datatype(dtype: np.dtype) -> str:
 
 
 def read_inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
-    """Return the inputs of *request* by name, batch axis first; raises BadRequest naming the input that is wrong."""
+    """Return the inputs of *request* by name, batch axis first; raises BadRequest naming the input that is wrong.
+
+    The bounds are the gateway's, held to again: whoever calls a model server itself may have passed no gateway.
+    """
+    check_bounds(request)
     raw = request.raw_input_contents
     if raw and len(raw) != len(request.inputs):
         raise BadRequest(f"{len(request.inputs)} inputs, but {len(raw)} raw_input_contents")
@@ -54,14 +59,12 @@ def _array(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> 
     dtype = _DTYPES.get(tensor.datatype)
     if dtype is None:
         raise BadRequest(f"input {tensor.name!r}: unknown datatype {tensor.datatype!r}")
-    if any(size < 0 for size in tensor.shape):
-        raise BadRequest(f"input {tensor.name!r}: a negative size in its shape {list(tensor.shape)}")
     flat = _typed(tensor, dtype) if raw is None else _raw(tensor, dtype, raw)
     if math.prod(tensor.shape) != len(flat):
         raise BadRequest(f"input {tensor.name!r}: {len(flat)} elements for the shape {list(tensor.shape)}")
     try:
         return flat.reshape(tuple(tensor.shape))
-    except ValueError as error:  # of no element, but with sizes, or as many of them, as no array can have
+    except ValueError as error:  # of no element, but with sizes as no array can have
         raise BadRequest(f"input {tensor.name!r}: an impossible shape") from error
 
 

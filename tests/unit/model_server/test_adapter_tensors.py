@@ -161,6 +161,17 @@ def test_a_request_that_does_not_hold_what_it_says_is_bad(name: str) -> None:
         read_inputs(broken(name))
 
 
+@pytest.mark.parametrize("datatype", ["FP32", "BYTES", "FP8"])
+def test_an_item_whose_shape_multiplies_without_end_is_refused_unmultiplied_in_few_words(datatype: str) -> None:
+    asked = pb.ModelInferRequest(raw_input_contents=[b""])
+    asked.inputs.add(name="x", datatype=datatype, shape=[2**63 - 1] * 40_000)
+
+    with pytest.raises(BadRequest, match="input 'x': a shape of 40000 sizes; 16 is the limit") as refused:
+        adapter("tensor", inputs=PAIR).prepare(asked.SerializeToString(), "tensor")
+
+    assert len(refused.value.detail) < 200
+
+
 def test_a_batch_that_cannot_be_taken_apart_is_bad() -> None:
     for asked in (
         pb.ModelInferRequest(),
