@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from services.jobs.context import Failed
+from services.jobs.lzma_files import check_member, open_lzma
 
 _ZIPS = (".zip",)
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _PACKED: dict[bytes, Any] = {
     b"\x1f\x8b\x08": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-    b"]\0\0\x80": lzma.open,
+    b"\xfd7zXZ\0": open_lzma,
+    b"]\0\0\x80": open_lzma,
 }
 """What opens a packed tar, by the bytes that it begins with."""
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
@@ -41,7 +42,7 @@ def is_archive(name: str) -> bool:
 def members(path: Path, *, max_bytes: int) -> Iterator[tuple[int, str]]:
     """Yield the place and the name of each regular file in an archive, in its order.
 
-    Raises Failed where it cannot be read, or would unpack to more than *max_bytes*.
+    Raises Failed where it cannot be read, would unpack to more than *max_bytes*, or needs too much memory for that.
     """
     unpacked = 0
     try:
@@ -84,17 +85,19 @@ def _is_zip(path: Path) -> bool:
 
 
 def _zip_members(path: Path) -> Iterator[tuple[int, str, int]]:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as packed, zipfile.ZipFile(path) as archive:
         for place, member in enumerate(archive.infolist()):
             if not member.is_dir() and (member.external_attr >> 28) in (0, 8):
+                check_member(path.name, packed, member)
                 yield place, member.filename, member.file_size
 
 
 def _zip_opened(path: Path, places: Iterable[int]) -> Iterator[IO[bytes] | None]:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as packed, zipfile.ZipFile(path) as archive:
         known = archive.infolist()
         for place in places:
             try:
+                check_member(path.name, packed, known[place])
                 file = archive.open(known[place])
             except (*BROKEN_MEMBER, IndexError):
                 yield None

@@ -54,7 +54,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "pack", "most_bytes"),
-    [("large.zip", zip_of, 16 * MIB), ("large.tar.gz", tar_of, 16 * MIB), ("large.tar.bz2", tar_of, 16 * MIB)],
+    [
+        ("large.zip", zip_of, 16 * MIB),
+        ("large.tar.gz", tar_of, 16 * MIB),
+        ("large.tar.bz2", tar_of, 16 * MIB),
+        ("large.tar.xz", tar_of, 16 * MIB),
+    ],
 )
 def test_a_large_member_of_a_small_archive_is_not_held_whole(
     context: FakeContext, tmp_path: Path, large: Path, name: str, pack: Callable[[Path, Path], Path], most_bytes: int

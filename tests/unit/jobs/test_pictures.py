@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import tarfile
 import zipfile
@@ -141,6 +142,75 @@ def test_a_member_that_lies_about_its_size_is_not_read_further_than_the_limit(tm
 def test_more_pictures_than_allowed_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="more than the 50 pictures"):
         listed(write_zip(tmp_path / "many.zip", *(f"{number}.jpg" for number in range(51))))
+
+
+def xz_of(content: bytes, dictionary_bytes: int) -> bytes:
+    return lzma.compress(content, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": dictionary_bytes}])
+
+
+def write_zip_of(path: Path, dictionary_bytes: int, *, extra: bytes = b"") -> Path:
+    """Write a zip whose second member is packed with LZMA and such a dictionary."""
+    member = zipfile.ZipInfo("b.jpg")
+    member.compress_type, member.extra = zipfile.ZIP_LZMA, extra
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jpg", b"a.jpg")
+        archive.writestr(member, b"b.jpg")
+    content = bytearray(path.read_bytes())
+    at = member.header_offset + 30 + len("b.jpg") + len(extra) + 5
+    content[at : at + 4] = dictionary_bytes.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+def test_a_tar_whose_dictionary_takes_much_memory_is_refused_and_the_largest_usual_one_is_read(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "plain.tar", "a.jpg").read_bytes()
+    usual, old, large = (tmp_path / name for name in ("usual.tar.xz", "old.tar.xz", "large.tar.xz"))
+    usual.write_bytes(lzma.compress(tar, preset=9))
+    old.write_bytes(lzma.compress(tar, format=lzma.FORMAT_ALONE))
+    large.write_bytes(xz_of(tar, 2**30))
+
+    assert [picture.content for picture in read(listed(usual, old))] == [b"a.jpg"] * 2
+    with pytest.raises(Failed, match=r"large\.tar\.xz needs more than the 128 MiB of memory that unpacking may take"):
+        listed(large)
+
+
+def test_a_tar_in_several_streams_is_read_whole_and_each_of_them_is_bounded(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "plain.tar", "a.jpg", "b.jpg").read_bytes()
+    padded, large = tmp_path / "padded.tar.xz", tmp_path / "large.tar.xz"
+    padded.write_bytes(lzma.compress(tar[:700]) + lzma.compress(tar[700:]) + bytes(8))
+    large.write_bytes(lzma.compress(tar[:700]) + xz_of(tar[700:], 2**30))
+
+    assert [picture.name for picture in read(listed(padded))] == ["a.jpg", "b.jpg"]
+    with pytest.raises(Failed, match="128 MiB of memory"):
+        listed(large)
+
+
+@pytest.mark.parametrize("extra", [b"", b"\xfe\xca\x04\x00abcd"])
+def test_a_zip_with_a_member_whose_dictionary_takes_much_memory_is_refused(tmp_path: Path, extra: bytes) -> None:
+    usual = write_zip_of(tmp_path / "usual.zip", 2**26, extra=extra)
+    large = write_zip_of(tmp_path / "large.zip", 2**32 - 1, extra=extra)
+
+    assert [picture.content for picture in read(listed(usual))] == [b"a.jpg", b"b.jpg"]
+    with pytest.raises(Failed, match=r"large\.zip needs more than the 128 MiB of memory that unpacking may take"):
+        listed(large)
+
+
+def test_a_zip_that_became_one_with_a_large_dictionary_meanwhile_fails_where_it_is_read(tmp_path: Path) -> None:
+    lines = listed(write_zip_of(tmp_path / "x.zip", 2**20))
+    write_zip_of(tmp_path / "x.zip", 2**32 - 1)
+
+    with pytest.raises(Failed, match="128 MiB of memory"):
+        read(lines)
+
+
+def test_a_member_packed_in_a_way_that_is_not_read_here_is_a_broken_one(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", "a.jpg", "b.jpg")
+    content = path.read_bytes()
+    zstd = (93).to_bytes(2, "little")
+    at, listed_at = content.index(b"PK\3\4") + 8, content.index(b"PK\1\2") + 10
+    path.write_bytes(content[:at] + zstd + content[at + 2 : listed_at] + zstd + content[listed_at + 2 :])
+
+    assert [picture.problem for picture in read(listed(path))] == ["the file cannot be read", ""]
 
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz", "x.tgz", "x.tar.xz"])
