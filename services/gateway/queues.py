@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, g
 
-from chassis.errors import NotFound
 from services.gateway.admin import require_change
 from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
@@ -64,7 +62,6 @@ class Dropped(msgspec.Struct):
 
 v3 = Blueprint("queues", __name__, url_prefix=f"{V3}/queue")
 v3.before_request(require_admin)
-_ITEM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}").fullmatch
 
 
 @v3.get("")
@@ -85,14 +82,14 @@ def quarantine(model: str) -> Response:
 @operation("Operators", GivenUp, problems=_PROBLEMS, query=(ADMIN,))
 def quarantined(model: str, id: str) -> Response:
     """Show one item that was given up, with each of its failures."""
-    return json_response(shown(_item(model, id)))
+    return json_response(shown(parts().operator.quarantined(model, id)))
 
 
 @v3.get("/<model>/quarantine/<id>/payload")
 @operation("Operators", "application/octet-stream", problems=_PROBLEMS, query=(ADMIN,))
 def payload(model: str, id: str) -> Response:
     """Send the bytes of an item that was given up, as a file: nobody's browser is to open them."""
-    item = _item(model, id)
+    item = parts().operator.quarantined(model, id)
     name = {"Content-Disposition": f'attachment; filename="{item.id}.bin"', "X-Content-Type-Options": "nosniff"}
     return Response(item.kept(), mimetype="application/octet-stream", headers=name)
 
@@ -103,7 +100,7 @@ def replay(model: str, id: str) -> Response:
     """Run an item that was given up once more; one that is answered now leaves the quarantine."""
     require_change()
     gateway = parts()
-    item = _item(model, id)
+    item = parts().operator.quarantined(model, id)
     answer = gateway.operator.replay(
         gateway.queue, item, request_id=g.exchange.request_id, timeout_s=gateway.settings.predict_timeout_s
     )
@@ -118,7 +115,7 @@ def drop(model: str, id: str) -> Response:
     """Remove one item that was given up."""
     require_change()
     gateway = parts()
-    dropped = gateway.operator.drop(model, [_item(model, id).id])
+    dropped = gateway.operator.drop(model, [parts().operator.quarantined(model, id).id])
     return json_response(Dropped(dropped))
 
 
@@ -128,12 +125,6 @@ def drop_all(model: str) -> Response:
     """Empty a model's quarantine."""
     require_change()
     return json_response(Dropped(parts().operator.drop(model)))
-
-
-def _item(model: str, id: str) -> QuarantinedItem:
-    if not _ITEM_ID(id):
-        raise NotFound("no such item in the quarantine")
-    return parts().operator.quarantined(model, id)
 
 
 def shown(item: QuarantinedItem) -> GivenUp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from services.queue.plan import read_plan
 from services.queue.scripts import run
 
 _NO_ANSWERS = (503, 504)
+_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})").fullmatch
 
 
 class QueueView(msgspec.Struct, frozen=True):
@@ -109,10 +111,12 @@ class QueueOperator:
 
     def quarantined(self, model: str, item: str) -> QuarantinedItem:
         """Return one item of a model's quarantine; raises NotFound."""
-        with translated():
-            entries = self._redis.xrange(keys.of_model(model, "quarantine"), item, item)
+        entries: Any = []
+        if _is_id(item):  # Redis takes "-" and the like for a range, and another number for a mistake of ours
+            with translated():
+                entries = self._redis.xrange(keys.of_model(model, "quarantine"), item, item)
         if not entries:
-            raise NotFound(f"no such item in the quarantine of {model}: {item}")
+            raise NotFound(f"no such item in the quarantine of {model}: {item[:64]}")
         return _quarantined(model, *entries[0])
 
     def replay(self, queue: QueueClient, item: QuarantinedItem, *, request_id: str, timeout_s: float) -> Answer:
@@ -141,6 +145,12 @@ class QueueOperator:
             return 0
         with translated():
             return int(run(self._redis, broker.drop_quarantined(model, ids or [])))
+
+
+def _is_id(text: str) -> bool:
+    """Say whether *text* may be an item's id: two numbers of 64 bits."""
+    numbers = _ID(text)
+    return numbers is not None and all(int(number) < 2**64 for number in numbers.groups())
 
 
 def _quarantined(model: str, entry: bytes, fields: dict[bytes, bytes]) -> QuarantinedItem:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import redis
 
+from chassis.errors import NotFound
 from services.queue import broker, keys
 from services.queue.answers import Answer, result_of
+from services.queue.operators import QueueOperator
 from services.queue.scripts import run
 from tests.integration.queue.scripted import MODEL, claim, enqueue
 
@@ -43,6 +46,18 @@ def test_an_item_that_has_its_answer_already_does_not_enter(connection: redis.Re
 
     assert list(run(connection, call)) == [500, 0]
     assert _quarantined(connection) == [b"once"]
+
+
+@pytest.mark.parametrize("id", ["1-1", "-", "+", "x", "0-0 ", "1-18446744073709551616", "99999999999999999999-0"])
+def test_what_is_no_item_of_a_quarantine_is_not_found(connection: redis.Redis, redis_url: str, id: str) -> None:
+    _quarantine(connection, b"1", quarantine_items=2, quarantine_bytes=1000)
+    operator = QueueOperator(redis_url)
+    [item] = operator.quarantine(MODEL)
+
+    assert operator.quarantined(MODEL, item.id).payload == b"1"
+    with pytest.raises(NotFound, match="no such item"):
+        operator.quarantined(MODEL, id)
+    operator.close()
 
 
 def test_a_quarantine_keeps_no_more_bytes_than_it_may_and_the_newest_always(connection: redis.Redis) -> None:
