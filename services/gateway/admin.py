@@ -8,6 +8,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest, UnsupportedMedia
+from chassis.json_text import UNREADABLE
 from services.gateway.api_keys import caller, require_admin
 from services.gateway.models import json_response
 from services.gateway.operations import ADMIN, CHANGES, operation
@@ -70,7 +71,7 @@ def set_status(key: str, move: str) -> Response:
     actor = require_change()
     try:
         told = msgspec.json.decode(request.get_data() or b"{}", type=Demands)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest('send {}, or {"require": ["mAP>=0.20"], "on": "<labelled set>"}') from error
     demands: dict[str, Any] = {"require": told.require, "on_set": told.on} if told.require or told.on else {}
     return json_response(parts().registry.set_status(key, _STATUS[move], actor=actor, **demands))
@@ -85,7 +86,7 @@ def set_default(task: str) -> Response:
         raise BadRequest(f"no such task: say one of {', '.join(TASKS)}")
     try:
         wanted = msgspec.json.decode(request.get_data(), type=Default)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest('send {"key": "<org>-<problem>-<rel>"}; an empty key clears the default') from error
     parts().registry.set_default(task, wanted.key, actor=actor)
     return json_response(DefaultSet(task, wanted.key))

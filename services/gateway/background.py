@@ -12,6 +12,7 @@ from flask import Response, request, send_file, url_for
 from msgspec import UNSET, UnsetType
 
 from chassis.errors import BadRequest, Forbidden
+from chassis.json_text import UNREADABLE
 from services.gateway.api_keys import caller, require_admin
 from services.gateway.asked import idempotency_key
 from services.gateway.asynchronous import moment
@@ -129,7 +130,7 @@ def submitted() -> Response:
     repeat = idempotency_key(request.environ)
     try:
         parameters = jobs.read_parameters(request.get_data())
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest(f"a job's JSON: {error}") from error
     checked = jobs.check(parameters, Submitted(gateway, key))
     job = gateway.jobs.submit(checked, owner=_owner(key), repeat=repeat)

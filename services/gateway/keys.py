@@ -6,6 +6,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from chassis.errors import BadRequest, NotFound
+from chassis.json_text import UNREADABLE
 from services.gateway.admin import require_change
 from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
@@ -80,7 +81,7 @@ def rotate(id: str) -> Response:
     actor = require_change()
     try:
         asked = msgspec.json.decode(request.get_data() or b"{}", type=Rotation)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest('send {"grace_s": 3600}: for how long the old token is still taken') from error
     return _told(parts().registry.rotate_api_key(id, grace_s=asked.grace_s, actor=actor))
 

@@ -15,6 +15,7 @@ import msgspec
 
 from chassis.errors import BadRequest
 from chassis.inference_bounds import check_bounds
+from chassis.json_text import UNREADABLE
 from chassis.rpc import inference_pb2 as pb
 
 _ENCODER = msgspec.json.Encoder()
@@ -87,7 +88,7 @@ def read_request(body: bytes | bytearray, header_bytes: int | None) -> Asked:
         raise BadRequest("Inference-Header-Content-Length is more than the body holds")
     try:
         asked = _DECODER.decode(memoryview(body)[:split_at])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest(f"not an inference request: {str(error)[:200]}") from error
     check_bounds(asked)
     request = pb.ModelInferRequest(id=asked.id)

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from chassis.errors import BadRequest, WrongState
+from chassis.json_text import UNREADABLE
 from services.registry.versions import without_defaults
 
 CLASSES = ("interactive", "batch")
@@ -170,7 +171,7 @@ def parse_terms(document: bytes | Mapping[str, Any]) -> Terms:
     """Return the checked terms of a JSON text or a mapping; raises BadRequest naming every bad field."""
     try:
         fields = msgspec.json.decode(document) if isinstance(document, bytes) else document
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest("bad API key: not JSON") from error
     if not isinstance(fields, Mapping):
         raise BadRequest("bad API key: not a mapping of field names to values")

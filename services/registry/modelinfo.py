@@ -16,6 +16,7 @@ import msgspec
 
 from chassis import logs
 from chassis.errors import BadRequest, NotFound
+from chassis.json_text import UNREADABLE
 from services.registry.keys import PART, parse_key, release_order
 from services.registry.versions import known_fields, without_defaults
 
@@ -173,7 +174,7 @@ def _mapping(document: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(document, bytes):
         try:
             document = msgspec.json.decode(document)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise BadRequest("bad modelinfo: not JSON") from error
     if not isinstance(document, Mapping) or not all(isinstance(name, str) for name in document):
         raise BadRequest("bad modelinfo: not a mapping of field names to values")

@@ -287,9 +287,21 @@ def test_an_admin_key_makes_keys_in_the_name_of_its_client(keyed: Gateway) -> No
     assert keyed.registry.calls[0][-1] == "ops ada"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"client_id": 5}', b'{"client_id": "a", "colour": 1}', b"[" * 100_000])
-def test_a_key_that_cannot_be_is_refused(gateway: Gateway, body: bytes) -> None:
-    response = gateway.client.post(f"{V3}/keys", data=body, content_type="application/json")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("keys", b""),
+        ("keys", b"[]"),
+        ("keys", b'{"client_id": 5}'),
+        ("keys", b'{"client_id": "a", "colour": 1}'),
+        ("keys", b'{"client_id": "\xff"}'),
+        ("keys", b"[" * 100_000),
+        ("keys/1/rotate", b'{"\xff": 1}'),
+        ("keys/1/rotate", b'{"grace_s": "\xff"}'),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(gateway: Gateway, path: str, body: bytes) -> None:
+    response = gateway.client.post(f"{V3}/{path}", data=body, content_type="application/json")
 
     assert response.status_code == 400
     assert gateway.registry.calls == []

@@ -131,6 +131,16 @@ def test_while_the_queue_is_away_jobs_are_too(gateway: Gateway) -> None:
     assert [(one.status_code, one.headers["Retry-After"]) for one in responses] == [(503, "1")] * 2
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"kind": "dance"}', b'{"kind": "predict", "source": "\xff"}', b'{"x": ' + b"[" * 100_000]
+)
+def test_a_malformed_background_job_is_a_bad_request(gateway: Gateway, body: bytes) -> None:
+    response = gateway.client.post(f"{V3}/jobs", data=body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert response.mimetype == "application/problem+json"
+
+
 def test_version_2_always_waits(gateway: Gateway) -> None:
     assert post(gateway.client, f"{V2}/predict/bbox", headers=ASYNC).status_code == 200
 

@@ -95,9 +95,12 @@ def test_what_the_registry_refuses_is_told(gateway: Gateway) -> None:
         ("POST", "models", b"[" * 100_000),
         ("POST", "models", b'{"org_name": 5}'),
         ("POST", "models", b'{"surprise": 1}'),
+        ("POST", "models", b'{"org_name": "\xff"}'),
+        ("POST", "models/acme-new-1/release", b'{"on": "\xff"}'),
         ("PUT", "defaults/bbox", b"{}"),
         ("PUT", "defaults/bbox", b'{"key": "a-b", "more": 1}'),
         ("PUT", "defaults/bbox", b'{"key": ' + b"[" * 100_000),
+        ("PUT", "defaults/bbox", b'{"key": "\xff"}'),
         ("PUT", "defaults/dance", b'{"key": "a-b"}'),
     ],
 )

@@ -70,6 +70,7 @@ def test_tensors_behind_the_json_are_cut_in_the_order_of_the_inputs() -> None:
         b"",
         b"{}",
         b"[" * 100_000,
+        b'{"id": "\xff", "inputs": []}',
         asked(tensor()),
         asked(tensor(data=[1, 2, 3])),
         asked(tensor(data=["a", 1, 2, 3])),

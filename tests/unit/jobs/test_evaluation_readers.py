@@ -109,6 +109,14 @@ def test_a_file_that_is_no_picture_is_named_whatever_the_format(tmp_path: Path, 
             read_set(source, format=called)
 
 
+@pytest.mark.parametrize("content", [b'{"images": "\xff"}', b"[" * 100_000, b'{"h_samples": "\xff"}', b"\xff"])
+def test_a_file_that_is_no_json_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "set.json").write_bytes(content)
+
+    with pytest.raises(BadRequest, match=r"set\.json is not JSON|line 1: "):
+        read_set(tmp_path / "set.json")
+
+
 def test_via_gives_rectangles_polygons_and_circles(folder: Path) -> None:
     def region(label: str, **shape: object) -> dict[str, object]:
         return {"region_attributes": {"label": label}, "shape_attributes": shape}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from chassis.errors import BadRequest
+from chassis.json_text import UNREADABLE
 from services.jobs.evaluation.labelled_set import LabelledSet
 from services.jobs.evaluation.readers import classes, coco, tusimple, via, voc, yolo
 
@@ -52,7 +53,7 @@ def _read_file(file: Path, name: str, pictures: Path, format: str) -> LabelledSe
         return tusimple.read(text, name, pictures)
     try:
         document: Any = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadRequest(f"{file.name} is not JSON: {error}") from error
     if format == coco.FORMAT or (not format and coco.is_coco(document)):
         if not coco.is_coco(document):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from chassis.json_text import UNREADABLE
 from services.jobs.evaluation.labelled_set import Faults, LabelledSet, Lanes, Picture
 from services.jobs.evaluation.pictures import PictureFinder
 
@@ -32,7 +33,7 @@ def read(text: bytes, name: str, pictures: Path) -> LabelledSet:
             continue
         try:
             told = msgspec.json.decode(line, type=_Line)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             faults.add(f"line {at}", str(error))
             continue
         if any(len(lane) != len(told.h_samples) for lane in told.lanes):
