@@ -5,11 +5,13 @@ from __future__ import annotations
 import mimetypes
 import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from flask import Response, request, send_file, url_for
 from msgspec import UNSET, UnsetType
+from werkzeug.exceptions import HTTPException, PreconditionFailed
 
 from chassis.errors import BadRequest, Forbidden
 from chassis.json_text import UNREADABLE
@@ -187,6 +189,24 @@ def result(id: str, name: str) -> Response:
     """Send a file that came out of a job."""
     path = parts().jobs.result(id, name, client_id=whose())
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    response = send_file(path.resolve(), mimetype=kind, download_name=path.name, conditional=True)
+    response = send_file(path.resolve(), mimetype=kind, download_name=path.name, conditional=False)
+    try:
+        response.make_conditional(_conditions(), accept_ranges=True, complete_length=response.content_length)
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            raise PreconditionFailed
+    except HTTPException:
+        response.close()
+        raise
     response.headers.update(_POLICY)
     return response
+
+
+def _conditions() -> dict[str, Any]:
+    """Return the current request without a ``Range`` that is not understood here, which RFC 9110 wants ignored.
+
+    That is one of several parts, in another unit, or malformed; Werkzeug would refuse them.
+    """
+    asked = request.range
+    if asked and asked.units == "bytes" and len(asked.ranges) == 1:
+        return request.environ
+    return {name: value for name, value in request.environ.items() if name != "HTTP_RANGE"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Flask, Response, g
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
 from chassis import logs
 from chassis.errors import ServoirError
@@ -28,7 +28,9 @@ _DETAILS = {
     408: "the body did not arrive in time",
     413: "the body is larger than this deployment takes",
     414: "the address is too long",
+    412: "it is not, or no longer, what the request expects",
     415: "this type of body is not taken here",
+    416: "it has not as many bytes",
     417: "this expectation cannot be met",
     431: "the headers are too large or too many",
     500: "internal error",
@@ -97,9 +99,17 @@ def error_reply(error: Exception, request_id: str, *, as_type: Callable[[str], A
     """Return the answer to a request that raised; as the JSON of *as_type*, made of the detail, where one is given."""
     problem = _problem(error, request_id)
     reply = problem_reply(problem, request_id, retry_after_s=getattr(error, "retry_after_s", None))
-    if allowed := getattr(error, "valid_methods", None):
-        reply = reply._replace(headers={**reply.headers, "Allow": ", ".join(sorted(allowed))})
+    reply = reply._replace(headers={**reply.headers, **_told(error)})
     return reply._replace(body=_ENCODER.encode(as_type(problem.detail)), content_type=JSON) if as_type else reply
+
+
+def _told(error: Exception) -> dict[str, str]:
+    """Return the headers in which some of Werkzeug's errors say what would have done."""
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return {"Allow": ", ".join(sorted(error.valid_methods))}
+    if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+        return {"Content-Range": f"{error.units} */{error.length}"}
+    return {}
 
 
 def _problem(error: Exception, request_id: str) -> Problem:

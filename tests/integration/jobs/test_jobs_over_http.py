@@ -288,6 +288,30 @@ def test_a_part_of_a_result_can_be_fetched(world: JobsWorld) -> None:
     assert (part.status_code, part.content) == (206, whole[5:10])
 
 
+@pytest.mark.parametrize("range", ["bytes=0-1,3-4", "bytes=x", "bytes=5-1", "pictures=0-1", "0-1"])
+def test_a_range_that_is_not_understood_is_ignored(world: JobsWorld, range: str) -> None:
+    job = done(world, submit(world, source=str(write_folder(world.sources / f"odd-{time.monotonic_ns()}", 1))))
+
+    got = get(world, f"/jobs/{job['id']}/results/predictions.jsonl", headers={"Range": range})
+
+    assert (got.status_code, got.content) == (200, fetched(world, job, "predictions.jsonl"))
+
+
+def test_a_result_that_is_not_as_the_request_expects_is_a_problem(world: JobsWorld) -> None:
+    job = done(world, submit(world, source=str(write_folder(world.sources / "expected", 1))))
+    where = f"/jobs/{job['id']}/results/predictions.jsonl"
+    whole = get(world, where)
+
+    beyond = get(world, where, headers={"Range": "bytes=99999-"})
+    other = get(world, where, headers={"If-Match": '"x"'})
+    same = get(world, where, headers={"If-None-Match": whole.headers["ETag"]})
+
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(whole.content)}")
+    assert (other.status_code, other.json()["status"]) == (412, 412)
+    assert {one.headers["Content-Type"] for one in (beyond, other)} == {"application/problem+json"}
+    assert (same.status_code, same.content) == (304, b"")
+
+
 def test_names_that_an_upload_does_not_take(world: JobsWorld) -> None:
     where = ask(world, "POST", "/uploads").json()["location"]
 
