@@ -11,7 +11,7 @@ from chassis.errors import BadRequest, UnsupportedMedia
 from chassis.json_text import UNREADABLE
 from services.gateway.api_keys import caller, require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, operation
+from services.gateway.operations import ADMIN, REGISTRY, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import TASKS, Modelinfo, parse_modelinfo
@@ -53,7 +53,7 @@ def require_change() -> str:
 
 
 @v3.post("/models")
-@operation("Changes", Modelinfo, status=201, problems=CHANGES, takes=Modelinfo, query=(ADMIN,))
+@operation("Changes", Modelinfo, status=201, problems=(409, *REGISTRY), takes=Modelinfo, query=(ADMIN,))
 def publish() -> Response:
     """Publish a model: its modelinfo as JSON. The same document again is a no-op."""
     actor = require_change()
@@ -62,7 +62,7 @@ def publish() -> Response:
 
 
 @v3.post("/models/<key>/<any(release, retire):move>")
-@operation("Changes", Modelinfo, problems=CHANGES, takes=Demands, query=(ADMIN,))
+@operation("Changes", Modelinfo, problems=(404, 409, *REGISTRY), takes=Demands, query=(ADMIN,))
 def set_status(key: str, move: str) -> Response:
     """Release a model, so that its problem's short key finds it, or retire it, so that nothing does.
 
@@ -78,7 +78,7 @@ def set_status(key: str, move: str) -> Response:
 
 
 @v3.put("/defaults/<task>")
-@operation("Changes", DefaultSet, problems=CHANGES, takes=Default, query=(ADMIN,))
+@operation("Changes", DefaultSet, problems=(404, 409, *REGISTRY), takes=Default, query=(ADMIN,))
 def set_default(task: str) -> Response:
     """Name the model that answers *task* where a request names none: ``{"key": "<org>-<problem>[-<rel>]"}``."""
     actor = require_change()

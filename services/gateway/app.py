@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Flask, Response, g, request
 
 from services.gateway import (
@@ -73,5 +75,7 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     """Give an answer what every one gets, and tell operators of it."""
     response.headers.update(g.exchange.headers(response.status_code))
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers.setdefault("Retry-After", str(problems.RETRY_S))
     g.exchange.tell(response.status_code)
     return response

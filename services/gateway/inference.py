@@ -22,7 +22,7 @@ from services.gateway.api_keys import call_of, caller, check_may_use
 from services.gateway.asked import asked_timeout_s
 from services.gateway.exchange import Exchange
 from services.gateway.models import json_response
-from services.gateway.operations import Query, operation
+from services.gateway.operations import REGISTRY, Query, operation
 from services.gateway.parts import Parts, parts
 from services.gateway.predictions import answered_problem
 from services.gateway.problems import Problem
@@ -37,7 +37,7 @@ TASK = "tensor"
 EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration", "statistics")
 _HEADER_BYTES = "Inference-Header-Content-Length"
 _HEADER_VARIABLE = "HTTP_INFERENCE_HEADER_CONTENT_LENGTH"
-_PROBLEMS = (400, 404, 408, 413, 415, 422, 429, 503, 504)
+_PROBLEMS = (400, 404, 415, 422, 429, 503, 504)
 
 
 class Server(msgspec.Struct):
@@ -55,21 +55,21 @@ class Error(msgspec.Struct):
 
 
 @blueprint.get("")
-@operation(TAG, Server)
+@operation(TAG, Server, error=Error)
 def server() -> Response:
     """Say what this server is."""
     return json_response(Server("servoir", "3", EXTENSIONS))
 
 
 @blueprint.get("/health/live")
-@operation(TAG, "text/plain")
+@operation(TAG, "text/plain", error=Error)
 def live() -> Response:
     """Say that the process answers."""
     return Response(mimetype="text/plain")
 
 
 @blueprint.get("/health/ready")
-@operation(TAG, "text/plain", also=(503,))
+@operation(TAG, "text/plain", also=(503,), error=Error)
 def ready() -> Response:
     """Say whether requests can be taken."""
     return Response(status=200 if parts().queue.ready() else 503, mimetype="text/plain")
@@ -95,7 +95,7 @@ def config(name: str, version: str = "") -> Response:
 
 @blueprint.get("/models/<name>/ready")
 @blueprint.get("/models/<name>/versions/<version>/ready")
-@operation(TAG, "text/plain", also=(503,), problems=(400, 404), error=Error)
+@operation(TAG, "text/plain", also=(503,), problems=(400, 404, 429, 503), error=Error)
 def model_ready(name: str, version: str = "") -> Response:
     """Say whether a model is being served."""
     served = {view.model for view in parts().operator.overview() if view.replicas}
@@ -103,7 +103,7 @@ def model_ready(name: str, version: str = "") -> Response:
 
 
 @blueprint.get("/models/<name>/leave")
-@operation(TAG, "text/plain", problems=(400, 401, 403, 404), error=Error)
+@operation(TAG, "text/plain", problems=(400, 404), error=Error)
 def leave(name: str) -> Response:
     """Say whether this caller may use a model: a proxy asks before it passes a gRPC call on to the model's servers."""
     check_may_use(caller(), find(parts(), name, ""))
@@ -137,7 +137,7 @@ async def infer(exchange: Exchange, name: str, version: str = "") -> Reply:
 @blueprint.get("/models/stats")
 @blueprint.get("/models/<name>/stats")
 @blueprint.get("/models/<name>/versions/<version>/stats")
-@operation(TAG, signatures.Statistics, problems=_PROBLEMS, error=Error)
+@operation(TAG, signatures.Statistics, problems=(400, 404, *REGISTRY), error=Error)
 def statistics(name: str = "", version: str = "") -> Response:
     """Count what the models have answered, over all gateways, as far as usage has been written."""
     gateway = parts()
@@ -147,7 +147,7 @@ def statistics(name: str = "", version: str = "") -> Response:
 
 
 @blueprint.post("/repository/index")
-@operation(TAG, list[signatures.Indexed], problems=(503,), error=Error)
+@operation(TAG, list[signatures.Indexed], problems=(429, 503), error=Error)
 def index() -> Response:
     """List the models."""
     served = {view.model for view in parts().operator.overview() if view.replicas}
@@ -156,7 +156,7 @@ def index() -> Response:
 
 
 @blueprint.post("/repository/models/<name>/<any(load, unload):move>")
-@operation(TAG, "text/plain", problems=(400, 404, 503), error=Error)
+@operation(TAG, None, problems=(400, 404, 503), error=Error)
 def move_model(name: str, move: str) -> Response:
     """Refuse: a model server is started and ended by its operator, never by a client."""
     find(parts(), name, "")

@@ -26,6 +26,7 @@ from services.jobs.client import KINDS, is_id
 _TASK = Query("task", "Multipart: `bbox`, `polygon`, `lane` or `classify`, where the form names none; else `bbox`")
 _LIMIT = Query("limit", "How many, at most 1000; 100 where it is not said", "integer")
 _ASYNCHRONOUS = re.compile(r"[0-9a-f]{32}").fullmatch
+_RANGE = Query("Range", "`bytes=<first>-<last>`: a part of it; others are ignored", place="header")
 _MOST = 1000
 
 v3 = Blueprint("jobs", __name__, url_prefix=f"{V3}/jobs")
@@ -36,9 +37,10 @@ v3 = Blueprint("jobs", __name__, url_prefix=f"{V3}/jobs")
     "Jobs",
     JobRef,
     status=202,
-    problems=(*PREDICTION_PROBLEMS, 401, 403),
+    problems=PREDICTION_PROBLEMS,
     takes=(IMAGES, *(kind.parameters for kind in KINDS.values())),
     query=(*PREDICTION_QUERY, _TASK),
+    located=True,
 )
 def create() -> Response:
     """Predict asynchronously (multipart), or have a background job done (JSON): answered as soon as it is accepted.
@@ -52,7 +54,7 @@ def create() -> Response:
 
 
 @v3.get("")
-@operation("Jobs", BackgroundJobs, problems=(400, 401, 403, 503), query=(_LIMIT,))
+@operation("Jobs", BackgroundJobs, problems=(400, 503), query=(_LIMIT,))
 def every_job() -> Response:
     """List background jobs, newest first: one's own, an operator everybody's."""
     text = request.args.get("limit", "100")
@@ -72,7 +74,7 @@ def show(id: str) -> Response:
 
 
 @v3.delete("/<id>")
-@operation("Jobs", (AsynchronousPrediction, BackgroundJob), problems=(404, 409, 503))
+@operation("Jobs", (AsynchronousPrediction, BackgroundJob), problems=(404, 409, 429, 503))
 def cancel(id: str) -> Response:
     """Cancel a job. Of an asynchronous prediction, what waits is never run, and what runs is let finish.
 
@@ -111,7 +113,7 @@ def results(id: str) -> Response:
 
 
 @v3.get("/<id>/results/<path:name>")
-@operation("Jobs", "*/*", problems=(404, 503))
+@operation("Jobs", "*/*", also=(206, 304), problems=(404, 412, 416, 503), query=(_RANGE,))
 def result(id: str, name: str) -> Response:
     """Send a file that came out of a background job; parts of it with ``Range``."""
     return background.result(_background(id), name)

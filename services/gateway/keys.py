@@ -10,14 +10,14 @@ from chassis.json_text import UNREADABLE
 from services.gateway.admin import require_change
 from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, Nothing, Query, operation
+from services.gateway.operations import ADMIN, REGISTRY, Nothing, Query, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import ApiKey, Terms, parse_terms
 
 v3 = Blueprint("keys", __name__, url_prefix=f"{V3}/keys")
 _DAY_S = 86400.0
-_READS = (401, 403, 404, 503)
+_CHANGES = (404, 409, *REGISTRY)
 
 
 class Keys(msgspec.Struct):
@@ -40,7 +40,7 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @v3.post("")
-@operation("Operators", Issued, status=201, problems=CHANGES, takes=Terms, query=(ADMIN,))
+@operation("Operators", Issued, status=201, problems=REGISTRY, takes=Terms, query=(ADMIN,))
 def create() -> Response:
     """Make an API key. Its token is in this answer, and nowhere else."""
     actor = require_change()
@@ -48,7 +48,7 @@ def create() -> Response:
 
 
 @v3.get("")
-@operation("Operators", Keys, problems=_READS, query=(ADMIN, Query("client", "Keys of this client only")))
+@operation("Operators", Keys, problems=REGISTRY, query=(ADMIN, Query("client", "Keys of this client only")))
 def every_key() -> Response:
     """List the API keys."""
     require_admin()
@@ -56,7 +56,7 @@ def every_key() -> Response:
 
 
 @v3.get("/<id>")
-@operation("Operators", ApiKey, problems=_READS, query=(ADMIN,))
+@operation("Operators", ApiKey, problems=(404, *REGISTRY), query=(ADMIN,))
 def one_key(id: str) -> Response:
     """Show one API key."""
     require_admin()
@@ -67,7 +67,7 @@ def one_key(id: str) -> Response:
 
 
 @v3.delete("/<id>")
-@operation("Operators", ApiKey, problems=CHANGES, takes=Nothing, query=(ADMIN,))
+@operation("Operators", ApiKey, problems=_CHANGES, takes=Nothing, query=(ADMIN,))
 def revoke(id: str) -> Response:
     """End an API key for good; within a moment no gateway takes it any more."""
     actor = require_change()
@@ -75,7 +75,7 @@ def revoke(id: str) -> Response:
 
 
 @v3.post("/<id>/rotate")
-@operation("Operators", Issued, problems=CHANGES, takes=Rotation, query=(ADMIN,))
+@operation("Operators", Issued, problems=_CHANGES, takes=Rotation, query=(ADMIN,))
 def rotate(id: str) -> Response:
     """Give an API key a new token; the one that it had is taken for ``grace_s`` seconds yet (a day)."""
     actor = require_change()

@@ -6,7 +6,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from chassis.errors import NotFound
-from services.gateway.operations import READS, operation
+from services.gateway.operations import operation
 from services.gateway.parts import parts
 from services.gateway.vision import V2, V3
 from services.registry.client import Modelinfo, parse_key
@@ -32,7 +32,7 @@ def json_response(value: object, status: int = 200) -> Response:
 
 @v3.get("/models")
 @v2.get("/models")
-@operation("Models", ModelList, problems=READS)
+@operation("Models", ModelList, problems=(503,))
 def every_model() -> Response:
     """List all models, and which one answers each task where a request names none."""
     models = parts().models
@@ -41,7 +41,7 @@ def every_model() -> Response:
 
 @v3.get("/models/<org_or_key>")
 @v2.get("/models/<org_or_key>")
-@operation("Models", (ModelList, Modelinfo), problems=(400, 404, *READS))
+@operation("Models", (ModelList, Modelinfo), problems=(400, 404, 503))
 def models_of(org_or_key: str) -> Response:
     """List an organisation's models; with ``-`` in the name, those of a problem, or the one model of a whole key."""
     if "-" not in org_or_key:
@@ -52,7 +52,7 @@ def models_of(org_or_key: str) -> Response:
 
 @v3.get("/models/<org>/<problem>")
 @v2.get("/models/<org>/<problem>")
-@operation("Models", ModelList, problems=(404, *READS))
+@operation("Models", ModelList, problems=(404, 503))
 def models_of_problem(org: str, problem: str) -> Response:
     """List the models of a problem, oldest release first."""
     return _list(org, problem)
@@ -60,7 +60,7 @@ def models_of_problem(org: str, problem: str) -> Response:
 
 @v3.get("/models/<org>/<problem>/<rel>")
 @v2.get("/models/<org>/<problem>/<rel>")
-@operation("Models", Modelinfo, problems=(404, *READS))
+@operation("Models", Modelinfo, problems=(404, 503))
 def one_model(org: str, problem: str, rel: str) -> Response:
     """Show one model."""
     return _one(org, problem, rel)

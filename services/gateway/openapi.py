@@ -16,22 +16,31 @@ from werkzeug.routing import Rule
 from services.gateway.api_keys import OPEN
 from services.gateway.envelope import EnvelopeV2, EnvelopeV3, File
 from services.gateway.models import json_response
-from services.gateway.operations import ALWAYS, BYTES, IMAGES, REQUEST_ID, Operation, Query
+from services.gateway.operations import ALWAYS, BODY, BYTES, IMAGES, KEYED, REQUEST_ID, Operation, Query
 from services.gateway.problems import PROBLEM_TYPE, ProblemBody
 
 blueprint = Blueprint("openapi", __name__)
 _REF = "#/components/schemas/{name}"
 _CHOICE = re.compile(r"<any\(([^)]*)\):(\w+)>")
-_RETRIED = (429, 503)
-_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the result is to be fetched"}}
-_KEY_PROBLEMS = (401, 403, 503)
+_RETRY_AFTER = ("Retry-After", "integer", "Seconds")
+_HEADERS = {
+    401: ("WWW-Authenticate", "string", "`Bearer`"),
+    405: ("Allow", "string", "The methods that the address takes"),
+    416: ("Content-Range", "string", "How many bytes there are: `bytes */175`"),
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+"""What always comes with a status."""
+_LOCATION = ("Location", "string", "Where it is to be looked at; that of a job has its result, too")
+_ACCEPTED = "Accepted: it is not done yet; its state, and at its end its result, are at `Location`"
 _HEADER_TEXT = "^[ -~]*$"
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where this deployment asks for keys"},
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same in another header"},
 }
-_ABOUT = """Servoir serves vision models. Every error is `application/problem+json`.
-`X-Request-Id` is sent back with every answer and stands in every service's log."""
+_ABOUT = """Servoir serves vision models. Every error is `application/problem+json`; below `/v2`, `{"error": text}`.
+`X-Request-Id` is sent back with every answer and stands in every service's log.
+At any address: 400 for what is not well-formed HTTP, 414 for a long address, 431 for large headers."""
 
 
 @blueprint.get("/openapi.json")
@@ -73,7 +82,7 @@ def _operation(rule: Rule, method: str, doc: str, operation: Operation) -> dict[
         "summary": summary,
         "description": more,
         "parameters": [*_in_path(rule), *(_parameter(query) for query in (*operation.query, REQUEST_ID))],
-        "responses": _answers(operation, () if rule.endpoint in OPEN else _KEY_PROBLEMS),
+        "responses": _answers(operation, () if rule.endpoint in OPEN else KEYED),
     }
     if rule.endpoint in OPEN:
         described["security"] = []
@@ -123,22 +132,38 @@ def _body(takes: Any) -> dict[str, Any]:
 
 
 def _answers(operation: Operation, also: tuple[int, ...]) -> dict[str, Any]:
-    answers: dict[str, Any] = {str(operation.status): {"description": "OK", "content": _content(operation.answer)}}
+    answers: dict[int, dict[str, Any]] = {}
+    if operation.answer is not None:
+        for status in (operation.status, *operation.also):
+            _add(answers, status, _content(operation.answer))
     if operation.accepted is not None:
-        answers["202"] = {"description": "Accepted", "content": _content(operation.accepted), "headers": _LOCATION}
-    for status in operation.also:
-        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": _content(operation.answer)}
+        _add(answers, HTTPStatus.ACCEPTED, _content(operation.accepted))
     problem = {PROBLEM_TYPE: {"schema": _reference(ProblemBody)}}
     if operation.error is not None:
         problem |= {"application/json": {"schema": _reference(operation.error)}}
-    for status in sorted({*operation.problems, *also, *ALWAYS}):
-        answers[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": problem,
-        }
-        if status in _RETRIED:
-            answers[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
-    return answers
+    for status in (*operation.problems, *also, *ALWAYS, *(() if operation.takes is None else BODY)):
+        _add(answers, status, problem)
+    for status, (name, kind, meaning) in _headers(operation).items():
+        if status in answers:
+            answers[status]["headers"] = {name: {"schema": {"type": kind}, "description": meaning}}
+    return {str(status): answers[status] for status in sorted(answers)}
+
+
+def _add(answers: dict[int, dict[str, Any]], status: int, content: dict[str, Any]) -> None:
+    """Add what an answer of *status* may hold to what is said of it already."""
+    description = _ACCEPTED if status == HTTPStatus.ACCEPTED else HTTPStatus(status).phrase
+    answer = answers.setdefault(int(status), {"description": description})
+    if status != HTTPStatus.NOT_MODIFIED:
+        kept = answer.setdefault("content", {})
+        for media, of_this in content.items():
+            kept[media] = (
+                {"schema": {"anyOf": [kept[media]["schema"], of_this["schema"]]}} if media in kept else of_this
+            )
+
+
+def _headers(operation: Operation) -> dict[int, tuple[str, str, str]]:
+    located = {operation.status: _LOCATION} if operation.located else {}
+    return {**_HEADERS, **located, 202: _LOCATION}
 
 
 def _content(answer: Any) -> dict[str, Any]:

@@ -10,8 +10,12 @@ import msgspec
 View = Callable[..., Any]
 
 ALWAYS = (405, 500)
-READS = (503,)
-CHANGES = (400, 401, 403, 404, 409, 413, 415, 503)
+KEYED = (401, 403, 503)
+"""Of every address that may need a key."""
+BODY = (400, 408, 413, 415, 503)
+"""Of every address that takes a body."""
+REGISTRY = (503, 504)
+"""Of what asks the registry."""
 
 
 class Query(NamedTuple):
@@ -24,12 +28,13 @@ class Query(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """*answer* is the type of the JSON, several of them, or a media type.
+    """*answer* is the type of the JSON, several of them, or a media type; None where there are errors only.
 
     *takes* is the type of the JSON, IMAGES, BYTES, or several of these.
 
-    *also* are further statuses with the same answer; *accepted* is the type of the JSON of a 202, which has a Location;
-    *problems* are the statuses of errors, which are told as problem+json, or as the JSON of the type *error*.
+    *also* are further statuses with the same answer; *accepted* is the type of the JSON of a 202, which has a Location,
+    as the answer itself has where it is *located*. *problems* are the statuses of errors, beside ALWAYS, KEYED and
+    BODY; they are told as problem+json, or as the JSON of the type *error*.
     """
 
     tag: str
@@ -41,6 +46,7 @@ class Operation(NamedTuple):
     also: tuple[int, ...]
     error: Any
     accepted: Any
+    located: bool
 
 
 class Nothing(msgspec.Struct):
@@ -65,11 +71,12 @@ def operation(
     query: tuple[Query, ...] = (),
     error: Any = None,
     accepted: Any = None,
+    located: bool = False,
 ) -> Callable[[View], View]:
     """Say what a view takes and answers; what it does is said in its docstring."""
 
     def say(view: View) -> View:
-        said = Operation(tag, answer, status, problems, takes, query, also, error, accepted)
+        said = Operation(tag, answer, status, problems, takes, query, also, error, accepted, located)
         view.operation = said  # type: ignore[attr-defined]
         return view
 

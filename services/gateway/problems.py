@@ -18,7 +18,7 @@ from services.gateway.reply import JSON, Reply
 log = logs.logger()
 PROBLEM_TYPE = "application/problem+json"
 _ENCODER = msgspec.json.Encoder()
-_RETRY_S = 1.0  # where a part is away and nothing better is known
+RETRY_S = 1  # where a part is away and nothing better is known
 
 #: What is said in place of Werkzeug's texts, which are made for pages.
 _DETAILS = {
@@ -92,7 +92,7 @@ def retry_after(problem: Problem, retry_after_s: float | None) -> dict[str, str]
     """Return the header that says when to come back, where that makes sense."""
     if retry_after_s is None and problem.status not in (429, 503):
         return {}
-    return {"Retry-After": str(max(1, math.ceil(retry_after_s or _RETRY_S)))}
+    return {"Retry-After": str(max(1, math.ceil(retry_after_s or RETRY_S)))}
 
 
 def error_reply(error: Exception, request_id: str, *, as_type: Callable[[str], Any] | None = None) -> Reply:

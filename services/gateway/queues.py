@@ -11,14 +11,14 @@ from flask import Blueprint, Response, g
 from services.gateway.admin import require_change
 from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, CHANGES, Nothing, operation
+from services.gateway.operations import ADMIN, Nothing, operation
 from services.gateway.parts import parts
 from services.gateway.predictions import answered_problem
 from services.gateway.problems import Problem
 from services.gateway.vision import V3
 from services.queue.client import QuarantinedItem, QueueView
 
-_PROBLEMS = (401, 403, 404, 503)
+_PROBLEMS = (404, 429, 503)
 
 
 class Overview(msgspec.Struct):
@@ -65,14 +65,14 @@ v3.before_request(require_admin)
 
 
 @v3.get("")
-@operation("Operators", Overview, problems=_PROBLEMS, query=(ADMIN,))
+@operation("Operators", Overview, problems=(429, 503), query=(ADMIN,))
 def overview() -> Response:
     """Show the state of every model's queue."""
     return json_response(Overview(parts().operator.overview()))
 
 
 @v3.get("/<model>/quarantine")
-@operation("Operators", Quarantine, problems=_PROBLEMS, query=(ADMIN,))
+@operation("Operators", Quarantine, problems=(429, 503), query=(ADMIN,))
 def quarantine(model: str) -> Response:
     """List the items of a model that were given up, newest first, without their bytes."""
     return json_response(Quarantine([shown(item) for item in parts().operator.quarantine(model)]))
@@ -95,7 +95,7 @@ def payload(model: str, id: str) -> Response:
 
 
 @v3.post("/<model>/quarantine/<id>/replay")
-@operation("Operators", Replayed, problems=CHANGES, takes=Nothing, query=(ADMIN,))
+@operation("Operators", Replayed, problems=(*_PROBLEMS, 504), takes=Nothing, query=(ADMIN,))
 def replay(model: str, id: str) -> Response:
     """Run an item that was given up once more; one that is answered now leaves the quarantine."""
     require_change()
@@ -110,7 +110,7 @@ def replay(model: str, id: str) -> Response:
 
 
 @v3.delete("/<model>/quarantine/<id>")
-@operation("Operators", Dropped, problems=CHANGES, takes=Nothing, query=(ADMIN,))
+@operation("Operators", Dropped, problems=_PROBLEMS, takes=Nothing, query=(ADMIN,))
 def drop(model: str, id: str) -> Response:
     """Remove one item that was given up."""
     require_change()
@@ -120,7 +120,7 @@ def drop(model: str, id: str) -> Response:
 
 
 @v3.delete("/<model>/quarantine")
-@operation("Operators", Dropped, problems=CHANGES, takes=Nothing, query=(ADMIN,))
+@operation("Operators", Dropped, problems=_PROBLEMS, takes=Nothing, query=(ADMIN,))
 def drop_all(model: str) -> Response:
     """Empty a model's quarantine."""
     require_change()

@@ -10,13 +10,12 @@ from flask import Blueprint, Response, request
 from chassis.rpc import registry_pb2 as pb
 from services.gateway.api_keys import require_admin
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, Query, operation
+from services.gateway.operations import ADMIN, REGISTRY, Query, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import Report
 
 v3 = Blueprint("reports", __name__, url_prefix=V3)
-_PROBLEMS = (400, 401, 403, 404, 503)
 _MODEL = Query("model", "The key of one model; without it, all")
 _REQUIRE = Query("require", "A demand, such as `mAP>=0.20`; may come several times")
 _ON = Query("on", "The labelled set of the report; may be left out where there are reports on one set only")
@@ -69,7 +68,7 @@ class History(msgspec.Struct):
 
 
 @v3.get("/reports")
-@operation("Reports", ReportList, problems=_PROBLEMS, query=(_MODEL, ADMIN))
+@operation("Reports", ReportList, problems=REGISTRY, query=(_MODEL, ADMIN))
 def reports() -> Response:
     """List the reports on a model, or on all."""
     require_admin()
@@ -78,7 +77,7 @@ def reports() -> Response:
 
 
 @v3.get("/reports/<id>")
-@operation("Reports", "application/json", problems=_PROBLEMS, query=(ADMIN,))
+@operation("Reports", "application/json", problems=(404, *REGISTRY), query=(ADMIN,))
 def report(id: str) -> Response:
     """Show a report as it was made, as JSON."""
     require_admin()
@@ -86,7 +85,7 @@ def report(id: str) -> Response:
 
 
 @v3.get("/acceptance")
-@operation("Reports", Acceptance, problems=(409, *_PROBLEMS), query=(_MODEL, _REQUIRE, _ON, ADMIN))
+@operation("Reports", Acceptance, problems=(400, 404, 409, *REGISTRY), query=(_MODEL, _REQUIRE, _ON, ADMIN))
 def acceptance() -> Response:
     """Say what the release of a model would be accepted on; 409 naming every demand that is not met."""
     require_admin()
@@ -96,7 +95,7 @@ def acceptance() -> Response:
 
 
 @v3.get("/history")
-@operation("Reports", History, problems=_PROBLEMS, query=(_MODEL, ADMIN))
+@operation("Reports", History, problems=REGISTRY, query=(_MODEL, ADMIN))
 def history() -> Response:
     """Tell who published, released, retired or reported on a model, and when."""
     require_admin()

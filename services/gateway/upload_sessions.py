@@ -60,14 +60,14 @@ class UploadSummaries(msgspec.Struct):
 
 
 @v3.get("")
-@operation("Jobs", UploadSummaries, problems=(401, 403))
+@operation("Jobs", UploadSummaries)
 def every_upload() -> Response:
     """List uploads, oldest first: one's own, an operator everybody's."""
     return json_response(UploadSummaries(list(_summaries(parts().uploads.of(whose())))))
 
 
 @v3.post("")
-@operation("Jobs", UploadSession, status=201, problems=(401, 403, 429, 503))
+@operation("Jobs", UploadSession, status=201, problems=(429, 503), located=True)
 def create() -> Response:
     """Begin an upload of pictures, and zip or tar files of them."""
     told = _told(parts().uploads.create(caller().client_id))
@@ -84,7 +84,7 @@ def show(id: str) -> Response:
 
 
 @v3.put("/<id>/files/<name>")
-@operation("Jobs", UploadFile, problems=(400, 404, 408, 409, 413, 415, 503), takes=BYTES, query=(_OFFSET,))
+@operation("Jobs", UploadFile, problems=(404, 409, 503), takes=BYTES, query=(_OFFSET,))
 def add(id: str, name: str) -> Response:
     """Send a file, or its next part. Where ``offset`` is not what it has so far, 409 says what it has."""
     text = request.args.get("offset", "0")

@@ -15,7 +15,7 @@ from chassis.errors import BadRequest
 from chassis.rpc.registry_pb2 import UsageRow
 from services.gateway.api_keys import own_client
 from services.gateway.models import json_response
-from services.gateway.operations import ADMIN, Query, operation
+from services.gateway.operations import ADMIN, REGISTRY, Query, operation
 from services.gateway.parts import parts
 from services.gateway.vision import V3
 from services.registry.client import LATENCY_BOUNDS_S, percentile_s
@@ -46,7 +46,7 @@ _PERCENTILES = {"latency_p50_s": 0.5, "latency_p95_s": 0.95, "latency_p99_s": 0.
 
 
 @v3.get("/usage")
-@operation("Operators", (Usage, "text/csv"), problems=(400, 401, 403, 503), query=_QUERY)
+@operation("Operators", (Usage, "text/csv"), problems=(400, *REGISTRY), query=_QUERY)
 def usage() -> Response:
     """Sum up usage: ``from``, ``to`` (ISO 8601 or Unix milliseconds), ``by`` (client,model,hour,day,status), ``model``.
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from wsgiref.types import WSGIApplication
 
 import pytest
 from a2wsgi import ASGIMiddleware
@@ -20,6 +19,7 @@ from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.jobs.client import JobsClient, UploadLimits, uploads_of
 from tests.fakes_gateway import FakeCatalogue, FakeKeyRing, FakeOperator, FakeQueue, FakeRegistry, model
+from tests.unit.gateway.described import DescribedClient
 
 
 @cache
@@ -27,14 +27,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     return loop
-
-
-def _whole(app: WSGIApplication) -> WSGIApplication:
-    """Return *app* with its answers read to their end, as every server does, also those whose test looks at no body.
-
-    What answers a request waits in the loop until its last piece is taken.
-    """
-    return lambda environ, start_response: list(app(environ, start_response))
 
 
 @dataclass
@@ -58,7 +50,8 @@ class Gateway:
     @property
     def client(self) -> Client:
         """A client of the whole gateway, as Gunicorn runs it."""
-        return Client(_whole(ASGIMiddleware(Front(self.app), loop=_loop())))  # type: ignore[arg-type]
+        app = self.app
+        return DescribedClient(ASGIMiddleware(Front(app), loop=_loop()), app)  # type: ignore[arg-type]
 
     @property
     def app(self) -> Flask:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chassis.errors import Unavailable
 from tests.unit.gateway.conftest import Gateway
 from tests.unit.gateway.posting import V2, V3, post
 
@@ -48,6 +49,58 @@ def test_every_parameter_in_a_path_is_described(api: dict[str, Any]) -> None:
         for operation in methods.values():
             described = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
             assert described == set(re.findall(r"{(\w+)}", path))
+
+
+def test_what_comes_before_a_view_is_described_with_each(api: dict[str, Any]) -> None:
+    for path, methods in api["paths"].items():
+        for operation in methods.values():
+            wanted = {"405", "500"}
+            wanted |= set() if operation.get("security") == [] else {"401", "403", "503"}
+            wanted |= {"400", "408", "413", "415", "503"} if "requestBody" in operation else set()
+            assert wanted <= set(operation["responses"]), path
+
+
+def test_a_status_is_called_what_it_is_and_has_its_header(api: dict[str, Any]) -> None:
+    told = {
+        "401": "WWW-Authenticate",
+        "405": "Allow",
+        "416": "Content-Range",
+        "429": "Retry-After",
+        "503": "Retry-After",
+    }
+    for path, methods in api["paths"].items():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                assert (answer["description"] == "OK") == (status == "200"), path
+                assert status not in told or told[status] in answer["headers"], path
+
+
+def test_what_is_accepted_says_where_it_is_looked_at(api: dict[str, Any]) -> None:
+    for path in (f"{V3}/jobs", f"{V3}/predict"):
+        answer = api["paths"][path]["post"]["responses"]["202"]
+        assert answer["description"].startswith("Accepted")
+        assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/JobRef")
+        assert "Location" in answer["headers"]
+    assert "Location" in api["paths"][f"{V3}/uploads"]["post"]["responses"]["201"]["headers"]
+
+
+def test_a_model_that_is_not_ready_is_described_as_it_is_answered(gateway: Gateway, api: dict[str, Any]) -> None:
+    not_served = gateway.client.get("/v2/models/acme-coco_things/ready")
+    gateway.models.away = Unavailable("the models are not known yet")
+    not_known = gateway.client.get("/v2/models/acme-coco_things/ready")
+
+    answer = api["paths"]["/v2/models/{name}/ready"]["get"]["responses"]["503"]
+    assert {"text/plain", "application/json"} <= set(answer["content"])
+    assert [(one.status_code, one.mimetype, one.text) for one in (not_served, not_known)] == [
+        (503, "text/plain", ""),
+        (503, "application/json", '{"error":"the models are not known yet"}'),
+    ]
+    assert not_served.headers["Retry-After"] == not_known.headers["Retry-After"] == "1"
+
+
+def test_what_is_always_refused_has_no_answer_but_errors(api: dict[str, Any]) -> None:
+    for responses in (m["post"]["responses"] for path, m in api["paths"].items() if "/repository/models/" in path):
+        assert min(responses) == "400"
 
 
 @pytest.mark.parametrize(("base", "name"), [(V2, "EnvelopeV2"), (V3, "EnvelopeV3")])
