@@ -134,6 +134,8 @@ class Dispatcher:
             for feeder in self._feeders.values():
                 feeder.lose()
         models = {model.decode() for model in planned} | {lease.model_key for lease in self._leases or ()}
+        for model in models:
+            metrics.begin(model)
         if not self._leaving:
             self._own(owned_by(self.id, models, left_ms))
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from chassis.metrics import BATCH_BUCKETS, SECONDS_BUCKETS, Counter, Gauge, Histogram, each
+from services.queue.broker import CLASSES
 
 _MODEL, _BOTH = ["model"], ["model", "priority"]
+_STATUSES = (200, 500, 503, 504)
+_REASONS = ("count", "bytes", "deadline", "quota", "no_replica")
+_WAYS = ("memory", "sent", "recalled")
 
 DEPTH = Gauge("servoir_queue_depth_items", "Items waiting", _BOTH)
 AT_WORK = Gauge("servoir_queue_at_work_items", "Items claimed and not yet answered", _MODEL)
@@ -41,6 +46,20 @@ GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three serve
 
 answers, waits, batches, services, late = each(ANSWERS), each(WAIT), each(BATCH), each(SERVICE), each(LATE)
 payloads = each(PAYLOADS)
+
+
+@lru_cache(maxsize=4096)
+def begin(model: str) -> None:
+    """Show a model's counters from 0 on, whoever has it: an increase that nothing stood before is not seen."""
+    for counter in (RETRIES, REDELIVERIES, LATE, NEWCOMERS, GIVEN_UP):
+        counter.labels(model)
+    for priority in CLASSES:
+        for status in _STATUSES:
+            answers(model, priority, status)
+        for reason in _REASONS:
+            REFUSALS.labels(model, priority, reason)
+    for way in _WAYS:
+        payloads(model, way)
 
 
 def show(model: str, view: Mapping[str, Any]) -> None:

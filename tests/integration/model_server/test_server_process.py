@@ -168,6 +168,11 @@ def metrics_of(serving: Serving) -> str:
         return str(answer.read().decode())
 
 
+def test_its_metrics_show_failures_before_there_is_one(echo: Serving) -> None:
+    for status in (400, 415, 422, 500, 504):
+        assert f'servoir_model_server_items_total{{status="{status}"}}' in metrics_of(echo)
+
+
 def test_its_metrics_count_items_and_batches_over_http(echo: Serving) -> None:
     echo.predict(KEY, [b"a", b"b"])
 

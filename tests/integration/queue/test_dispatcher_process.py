@@ -48,11 +48,19 @@ def test_operators_see_what_happens(
     port = free_port()
     start_dispatcher(SERVOIR_METRICS_PORT=str(port))
     planned(redis_url)
-    ask(client, b"good", b"problem", b"fail")
 
     def shown() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
             return str(page.read().decode())
+
+    for line in (
+        f'servoir_queue_answers_total{{model="{MODEL}",priority="interactive",status="500"}} 0.0',
+        f'servoir_queue_refusals_total{{model="{MODEL}",priority="interactive",reason="deadline"}} 0.0',
+        f'servoir_queue_given_up_total{{model="{MODEL}"}} 0.0',
+        f'servoir_queue_retries_total{{model="{MODEL}"}} 0.0',
+    ):
+        assert line in shown(), "what is not there before its first increase is not seen to increase"
+    ask(client, b"good", b"problem", b"fail")
 
     wait_until(lambda: f'servoir_queue_quarantined_items{{model="{MODEL}"}} 1.0' in shown(), what="a sweep")
     with contextlib.suppress(TooBusy):

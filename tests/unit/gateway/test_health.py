@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chassis.errors import Unavailable
 from chassis.rpc.registry_pb2 import Readiness
+from tests.fakes_gateway import FakeCatalogue, model
 from tests.unit.gateway.conftest import Gateway
-from tests.unit.gateway.posting import V3, post
+from tests.unit.gateway.posting import V2, V3, post
 
 
 def test_a_gateway_with_all_its_parts_is_ready(gateway: Gateway) -> None:
@@ -60,6 +61,17 @@ def test_requests_and_images_are_counted_by_route_model_and_status(gateway: Gate
     assert 'servoir_gateway_request_seconds_count{route="vision_v3.predict_v3",status="200"}' in text
     assert 'servoir_gateway_images_total{model="acme-coco_things-1",status="415"}' in text
     assert "servoir_gateway_request_seconds_bucket" in text
+
+
+def test_failures_are_shown_from_0_on_once_a_route_and_a_model_are_used(gateway: Gateway) -> None:
+    gateway.models = FakeCatalogue(model("acme-new_things-1"), bbox="acme-new_things-1")
+    client = gateway.client
+    post(client, f"{V2}/predictq/bbox")
+
+    text = client.get("/metrics").text
+
+    assert 'servoir_gateway_images_total{model="acme-new_things-1",status="503"} 0.0' in text
+    assert 'servoir_gateway_request_seconds_count{route="vision_v2.predict_v2",status="500"} 0.0' in text
 
 
 def test_addresses_of_callers_do_not_become_labels(gateway: Gateway) -> None:
