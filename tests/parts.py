@@ -78,9 +78,14 @@ class Server:
     """All of this process, so that those whose test failed can be ended."""
 
     def __init__(
-        self, command: list[str], ready: Callable[[], object], log: Path, env: dict[str, str] | None = None
+        self,
+        command: list[str],
+        ready: Callable[[], object],
+        log: Path,
+        env: dict[str, str] | None = None,
+        folder: Path = ROOT,
     ) -> None:
-        self.command, self.ready, self.log, self.env = command, ready, log, env
+        self.command, self.ready, self.log, self.env, self.folder = command, ready, log, env, folder
         self.start()
 
     def start(self) -> None:
@@ -89,7 +94,7 @@ class Server:
                 self.command,
                 stdout=log,
                 stderr=log,
-                cwd=ROOT,
+                cwd=self.folder,
                 env={**os.environ, **(self.env or {})},
                 start_new_session=True,
             )

@@ -18,6 +18,7 @@ from gunicorn.glogging import Logger
 from chassis import logs
 from chassis.cores import cores
 from chassis.settings import BadSettings, described, load
+from services.gateway.inheritance import inherited
 from services.gateway.settings import Settings
 from services.gateway.start_check import CannotStart, check_parts
 
@@ -41,7 +42,10 @@ def _load() -> Settings:
 
 
 _settings = _load()
-_metrics_folder = _settings.gateway_metrics_folder or tempfile.mkdtemp(prefix="servoir-gateway-metrics-")
+_inherited = inherited()
+_metrics_folder = (
+    _settings.gateway_metrics_folder or _inherited.metrics_folder or tempfile.mkdtemp(prefix="servoir-gateway-metrics-")
+)
 
 wsgi_app = "services.gateway.wsgi:build()"
 bind = _settings.gateway_address
@@ -60,8 +64,13 @@ raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_metrics_folder}", f"SERVOIR_GATEWAY_METR
 
 
 def on_starting(server: Any) -> None:
-    """Say how it is set up; end at once, saying why, where a part that is needed is away."""
+    """Say how it is set up; end at once, saying why, where a part that is needed is away.
+
+    Where new code takes over, the gateway serves already, and is not ended by what is away now.
+    """
     logs.logger().info("settings_read", **described(_settings))
+    if _inherited.workers:
+        return
     try:
         check_parts(_settings)
     except CannotStart as error:

@@ -28,13 +28,7 @@ READY = Gauge(f"{_P}ready", "1 while the model is served.")
 
 RESIDENT.set_function(resident_bytes)
 _ANSWERED = ITEMS.labels("200")
-for _status in (
-    "400",
-    "415",
-    "422",
-    "500",
-    "504",
-):  # shown from 0 on: an increase that nothing stood before is not seen
+for _status in ("400", "415", "422", "500", "504"):  # at 0 before the first: an increase from nothing is not seen
     ITEMS.labels(_status)
 _ITEMS_WAIT, _ITEMS_INFER = ITEM_SECONDS.labels("wait"), ITEM_SECONDS.labels("infer")
 
