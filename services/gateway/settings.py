@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from chassis import shared_memory
+from chassis.addresses import is_loopback
 from chassis.settings import Bytes, setting
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -111,4 +104,4 @@ class Settings:
     @cached_property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the gateway directly."""
-        return _is_loopback(self.bind[0])
+        return is_loopback(self.bind[0])

@@ -7,6 +7,7 @@ import socket
 import time
 
 from chassis import allocator, logs, metrics, notify, shared_memory
+from chassis.addresses import host_of, is_loopback
 from chassis.cores import cores
 from chassis.rpc import model_server_pb2 as pb
 from chassis.rpc import registry_pb2
@@ -106,8 +107,7 @@ class ModelServer:
         READY.set(1)
         TRITON.model = self._model.modelinfo.key
         if self._settings.registry_address:
-            self._lease = LeaseKeeper(self._settings.registry_address, self._lease_of(capacity, port))
-            self._lease.start()
+            self._announce(self._lease_of(capacity, port))
         log.info(
             "model_serving",
             model_key=self._model.modelinfo.key,
@@ -119,6 +119,16 @@ class ModelServer:
             started_in_s=round(time.time() - self._began, 2),
         )
         notify.ready()
+
+    def _announce(self, lease: registry_pb2.Lease) -> None:
+        registry_address = self._settings.registry_address
+        if is_for_this_machine_alone(lease.address, registry_address):
+            advice = "where its dispatchers are elsewhere too, give SERVOIR_ADDRESS or SERVOIR_ANNOUNCE_HOST"
+            log.warning(
+                "announced_to_this_machine_alone", address=lease.address, registry=registry_address, advice=advice
+            )
+        self._lease = LeaseKeeper(registry_address, lease)
+        self._lease.start()
 
     def _lease_of(self, capacity: pb.Capacity, port: int) -> registry_pb2.Lease:
         metrics_port = self._settings.metrics_port
@@ -156,3 +166,12 @@ def announced(settings: ModelServerSettings, port: int) -> str:
     """
     host = settings.announce_host or settings.address.rpartition(":")[0]
     return f"{socket.gethostname() if host in EVERY_INTERFACE else host}:{port}"
+
+
+def is_for_this_machine_alone(address: str, registry_address: str) -> bool:
+    """Say whether a lease gives out an *address* of this machine's loopback at a registry that seems to be elsewhere.
+
+    Dispatchers that are elsewhere as well look for the server on their own machine, and each request of the model waits
+    for its deadline in vain.
+    """
+    return is_loopback(host_of(address)) and not is_loopback(host_of(registry_address))

@@ -73,3 +73,15 @@ def test_a_server_serves_and_ends_although_the_registry_is_away(tmp_path: Path) 
 
     assert serving.exit_code() == 0
     serving.stop()
+
+
+def test_a_server_that_only_its_own_machine_reaches_warns_where_the_registry_is_elsewhere(tmp_path: Path) -> None:
+    serving = Serving(
+        echo_folder(tmp_path / "model"), "--tune", "off", "--concurrency", "1", registry="registry.invalid:8400"
+    )
+
+    (warning,) = serving.log("announced_to_this_machine_alone")
+    assert (warning["address"], warning["registry"]) == (serving.address, "registry.invalid:8400")
+    assert "SERVOIR_ANNOUNCE_HOST" in warning["advice"]
+    serving.server.process.terminate()
+    assert serving.exit_code() == 0
