@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from redis.exceptions import RedisError
 from rq import Worker as RqWorker
@@ -25,27 +27,48 @@ _CLEAN_S = 60.0
 _AGAIN_S = 1.0
 
 
+@dataclass
+class Ending:
+    """Whether this process was told to end: its workers come and go with Redis, and what one was told holds for all."""
+
+    asked: bool = False
+
+
 def serve(settings: Settings, caretaker: Caretaker) -> None:
     """Do jobs until SIGTERM; RQ's own worker ends whenever Redis does, so there is another then."""
-    while True:
-        try:
-            worker = Worker(settings, connect(settings.redis_url), caretaker)
-            worker.work(logging_level=logging.getLevelName(logging.WARNING))
-            if worker.is_told_to_end:
-                return
-        except RedisError as error:
-            log.warning("redis_lost", reason=str(error))
-        except StopRequested:
-            return
-        time.sleep(_AGAIN_S)
+    ending = Ending()
+    _end_on_signals()
+    with suppress(StopRequested):  # raised by whoever hears the signal
+        while not ending.asked:
+            time.sleep(_work(settings, caretaker, ending))
+
+
+def _work(settings: Settings, caretaker: Caretaker, ending: Ending) -> float:
+    """Do jobs until told to end, or Redis is lost; return how long to wait before the next worker."""
+    try:
+        worker = Worker(settings, connect(settings.redis_url), caretaker, ending)
+        worker.work(logging_level=logging.getLevelName(logging.WARNING))
+    except RedisError as error:
+        log.warning("redis_lost", reason=str(error))
+    _end_on_signals()
+    return 0.0 if ending.asked else _AGAIN_S
+
+
+def _end_on_signals() -> None:
+    """Hear signals to end where no worker of RQ's does: the handlers of one that is over call Redis, and fail."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+
+
+def _end(*_: object) -> NoReturn:
+    raise StopRequested
 
 
 class Worker(RqWorker):  # type: ignore[misc]
     """Does one job at a time, in a process of its own, so that all that it took comes back at its end."""
 
-    def __init__(self, settings: Settings, client: Any, caretaker: Caretaker) -> None:
-        self._caretaker, self._cleaned_s = caretaker, 0.0
-        self.is_told_to_end = False
+    def __init__(self, settings: Settings, client: Any, caretaker: Caretaker, ending: Ending) -> None:
+        self._caretaker, self._ending, self._cleaned_s = caretaker, ending, 0.0
         super().__init__(
             [queue_of(name, client) for name in settings.jobs_queues],
             connection=client,
@@ -90,7 +113,7 @@ class Worker(RqWorker):  # type: ignore[misc]
 
     def handle_warm_shutdown_request(self) -> None:
         """Tell the job at hand to end at its next checkpoint."""
-        self.is_told_to_end = True
+        self._ending.asked = True
         log.info("worker_ends", horse=self.horse_pid)
         if self.horse_pid:
             self.kill_horse(signal.SIGTERM)

@@ -76,6 +76,19 @@ def test_a_worker_that_is_to_end_leaves_its_job_at_a_checkpoint(world: JobsWorld
     assert answered(world, job) == EACH_ONCE
 
 
+def test_a_worker_that_is_to_end_while_redis_is_away_ends(world: JobsWorld) -> None:
+    worker, redis = world.parts["jobs-0"], world.parts["redis"]
+    lost = worker.log.read_text().count("redis_lost")
+
+    redis.kill()
+    wait_until(lambda: worker.log.read_text().count("redis_lost") > lost + 1, what="it tries again and again")
+    code = worker.terminate()
+    redis.start()
+    worker.start()
+
+    assert code == 0
+
+
 def test_a_job_whose_process_dies_goes_on(world: JobsWorld) -> None:
     job = begun(world, "horse")
     [horse] = world.horses("jobs-0")
