@@ -100,7 +100,7 @@ def replay(model: str, id: str) -> Response:
     """Run an item that was given up once more; one that is answered now leaves the quarantine."""
     require_change()
     gateway = parts()
-    item = parts().operator.quarantined(model, id)
+    item = gateway.operator.quarantined(model, id)
     answer = gateway.operator.replay(
         gateway.queue, item, request_id=g.exchange.request_id, timeout_s=gateway.settings.predict_timeout_s
     )
@@ -114,9 +114,8 @@ def replay(model: str, id: str) -> Response:
 def drop(model: str, id: str) -> Response:
     """Remove one item that was given up."""
     require_change()
-    gateway = parts()
-    dropped = gateway.operator.drop(model, [parts().operator.quarantined(model, id).id])
-    return json_response(Dropped(dropped))
+    operator = parts().operator
+    return json_response(Dropped(operator.drop(model, [operator.quarantined(model, id).id])))
 
 
 @v3.delete("/<model>/quarantine")
