@@ -291,6 +291,65 @@ def test_a_bad_line_of_yolo_is_named(folder: Path) -> None:
     assert "a.txt:3: 2 numbers behind the class" in raised.value.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("classes.txt", "Fußgänger".encode("latin-1"), "classes.txt is not UTF-8: invalid continuation byte at byte 2"),
+        ("data.yaml", b"names: [dog", "data.yaml is not YAML: "),
+        ("data.yaml", b"[" * 5000, "data.yaml is not YAML: "),
+        ("data.yaml", b"- dog", "data.yaml: `names` has to be a list of names, or a table of all numbers from 0 on"),
+        ("data.yaml", b"names: {1: dog}", "data.yaml: `names` has to be a list of names, or a table"),
+        ("data.yaml", b"a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]", "data.yaml: `names` has to be a list of names"),
+    ],
+)
+def test_names_of_classes_that_cannot_be_read_are_named(folder: Path, name: str, content: bytes, told: str) -> None:
+    (folder / name).write_bytes(content)
+    (folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+    with pytest.raises(BadRequest) as raised:
+        read_set(folder, format="yolo")
+
+    assert told in raised.value.detail
+
+
+def test_names_are_of_the_numbers_that_they_are_given(folder: Path) -> None:
+    (folder / "data.yaml").write_text("names: {1: cat, 0: dog}")
+    (folder / "a.txt").write_text("1 0.5 0.5 0.2 0.2\n")
+
+    read = read_set(folder, format="yolo")
+
+    assert (read.labels, read.pictures[0].truths[0].label) == (("dog", "cat"), "cat")
+
+
+def test_labels_of_yolo_that_are_no_text_are_named_with_all_else(folder: Path) -> None:
+    write_picture(folder / "b.jpg")
+    (folder / "classes.txt").write_text("dog\n")
+    (folder / "a.txt").write_bytes(b"\xff\xfe0 0.5")
+    (folder / "b.txt").write_text("7 0.5 0.5 0.2 0.2\n")
+
+    with pytest.raises(BadRequest) as raised:
+        read_set(folder)
+
+    assert "a.txt: a.txt is not UTF-8" in raised.value.detail
+    assert "b.txt:1: class 7" in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a.jpg,Fußgänger".encode("latin-1"), "set.csv is not UTF-8"),
+        (b'a.jpg,"' + b"x" * 200_000, "set.csv is no table: field larger than field limit"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(folder: Path, content: bytes, told: str) -> None:
+    (folder / "set.csv").write_bytes(content)
+
+    with pytest.raises(BadRequest) as raised:
+        read_set(folder / "set.csv")
+
+    assert told in raised.value.detail
+
+
 def test_a_folder_for_each_class_and_a_table_of_classes(tmp_path: Path) -> None:
     for name in ("cat/a.jpg", "cat/b.jpg", "dog/c.jpg"):
         write_picture(tmp_path / "folders" / name)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
+from chassis.errors import BadRequest
 from services.jobs.evaluation.labelled_set import Faults, LabelledSet, Picture
 from services.jobs.evaluation.pictures import PictureFinder, picture_files, size_of
+from services.jobs.evaluation.readers.texts import text_of
 
 FOLDERS, CSV = "folders", "csv"
 _HEADERS = ("filename", "file", "image", "name", "path")
@@ -38,9 +41,7 @@ def read_folders(folder: Path, name: str) -> LabelledSet:
 def read_csv(file: Path, name: str, pictures: Path) -> LabelledSet:
     """Return the set of lines ``file,label[,label …]``, any of which is right; raises BadRequest naming every fault."""
     faults, finder, listed = Faults(), PictureFinder(pictures), []
-    with file.open(newline="", encoding="utf-8-sig") as text:
-        rows = [(at, [cell.strip() for cell in row if cell.strip()]) for at, row in enumerate(csv.reader(text), 1)]
-    for at, row in rows:
+    for at, row in _rows(file):
         if not row or (at == 1 and row[0].lower() in _HEADERS):
             continue
         if len(row) < 2:
@@ -52,3 +53,12 @@ def read_csv(file: Path, name: str, pictures: Path) -> LabelledSet:
     faults.check()
     labels = sorted({label for picture in listed for label in picture.classes})
     return LabelledSet(name, CSV, tuple(labels), tuple(listed))
+
+
+def _rows(file: Path) -> list[tuple[int, list[str]]]:
+    """Return the cells of each line that are not empty, and its number."""
+    try:
+        rows = enumerate(csv.reader(io.StringIO(text_of(file), newline="")), 1)
+        return [(at, [cell.strip() for cell in row if cell.strip()]) for at, row in rows]
+    except csv.Error as error:
+        raise BadRequest(f"{file.name} is no table: {error}") from error

@@ -1,16 +1,13 @@
 """Labelled sets as YOLO's text files: a line ``class x y width height`` for each thing, as shares of the picture.
 
-A line of more numbers is a polygon: ``class x y x y …``. The classes' names come from ``data.yaml``, ``classes.txt`` or
-``obj.names`` beside the labels. Which file is of which picture is said in pairing.py.
+A line of more numbers is a polygon: ``class x y x y …``. Which file is of which picture is said in pairing.py, what the
+classes are called in yolo_names.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import Any
-
-import yaml
 
 from chassis.errors import BadRequest
 from services.jobs.evaluation.labelled_set import (
@@ -24,20 +21,21 @@ from services.jobs.evaluation.labelled_set import (
 )
 from services.jobs.evaluation.pictures import picture_files, size_of
 from services.jobs.evaluation.readers.pairing import paired
+from services.jobs.evaluation.readers.texts import text_of
+from services.jobs.evaluation.readers.yolo_names import TEXTS, names_file, names_of
 
 FORMAT = "yolo"
-_NAMES = ("classes.txt", "obj.names", "labels.txt")
 
 
 def is_yolo(folder: Path) -> bool:
     """Say whether *folder* holds labels of YOLO."""
-    return _names_file(folder) is not None and any(path.name not in _NAMES for path in folder.rglob("*.txt"))
+    return names_file(folder) is not None and any(path.name not in TEXTS for path in folder.rglob("*.txt"))
 
 
 def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
     """Return the set; raises BadRequest naming every fault. A picture without a file of labels shows nothing."""
-    faults, labels = Faults(), _labels(folder)
-    files = [path.relative_to(folder) for path in sorted(folder.rglob("*.txt")) if path.name not in _NAMES]
+    faults, labels = Faults(), names_of(folder)
+    files = [path.relative_to(folder) for path in sorted(folder.rglob("*.txt")) if path.name not in TEXTS]
     called = [path.relative_to(pictures) for path in picture_files(pictures)]
     pairs, listed = paired(called, files, faults), []
     for path in called:
@@ -49,28 +47,15 @@ def read(folder: Path, name: str, pictures: Path) -> LabelledSet:
     return LabelledSet(name, FORMAT, labels, tuple(listed))
 
 
-def _names_file(folder: Path) -> Path | None:
-    for place in (folder, folder.parent):
-        for name in ("data.yaml", "dataset.yaml", *_NAMES):
-            if (place / name).is_file():
-                return place / name
-    return None
-
-
-def _labels(folder: Path) -> tuple[str, ...]:
-    path = _names_file(folder)
-    if path is None:
-        raise BadRequest("a YOLO set needs the names of its classes: data.yaml or classes.txt beside its labels")
-    if path.suffix == ".yaml":
-        names: Any = (yaml.safe_load(path.read_text()) or {}).get("names") or []
-        return tuple(str(name) for name in (names.values() if isinstance(names, dict) else names))
-    return tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
-
-
 def _truths(
     folder: Path, file: PurePath, labels: tuple[str, ...], size: tuple[int, int], faults: Faults
 ) -> Iterator[Truth]:
-    for at, line in enumerate((folder / file).read_text().splitlines(), 1):
+    try:
+        text = text_of(folder / file)
+    except BadRequest as error:
+        faults.add(file.as_posix(), error.detail)
+        return
+    for at, line in enumerate(text.splitlines(), 1):
         truth = _truth(line, labels, size, f"{file.as_posix()}:{at}", faults) if line.strip() else None
         if truth:
             yield truth
