@@ -75,7 +75,7 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
 
     def _environment(self) -> Mapping[str, str]:
         listeners = ",".join(str(listener.fileno()) for listener in self.LISTENERS)
-        left = leave(list(self.WORKERS), os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        left = leave(list(self.WORKERS), self.cfg.env["PROMETHEUS_MULTIPROC_DIR"])
         return {**self.cfg.env_orig, **left, "GUNICORN_FD": listeners, "GUNICORN_PID": str(self.pid)}
 
     def _fault(self, environment: Mapping[str, str]) -> str:

@@ -8,9 +8,11 @@ Clients of the other services are created by ``wsgi.build`` in each process: nei
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -44,7 +46,9 @@ def _load() -> Settings:
 _settings = _load()
 _inherited = inherited()
 _metrics_folder = (
-    _settings.gateway_metrics_folder or _inherited.metrics_folder or tempfile.mkdtemp(prefix="servoir-gateway-metrics-")
+    _settings.gateway_metrics_folder
+    or _inherited.metrics_folder
+    or f"{tempfile.gettempdir()}/servoir-gateway-metrics-{secrets.token_hex(8)}"
 )
 
 wsgi_app = "services.gateway.wsgi:build()"
@@ -75,6 +79,11 @@ def on_starting(server: Any) -> None:
         check_parts(_settings)
     except CannotStart as error:
         sys.exit(f"gateway: {error}")
+
+
+def when_ready(server: Any) -> None:
+    """Make room for the metrics, once nothing is in the way of serving: who cannot start leaves nothing behind."""
+    Path(_metrics_folder).mkdir(mode=0o700, exist_ok=True)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import msgspec
+
+from chassis.settings import environment
 
 _VARIABLE = "GATEWAY_INHERITED"
 
@@ -19,7 +20,7 @@ class Inheritance(msgspec.Struct, frozen=True):
 
 def inherited() -> Inheritance:
     """Return what was left; nothing to the first program in a process."""
-    return msgspec.json.decode(os.environ.get(_VARIABLE, "{}"), type=Inheritance)
+    return msgspec.json.decode(environment().get(_VARIABLE, "{}"), type=Inheritance)
 
 
 def leave(workers: Sequence[int], metrics_folder: str) -> Mapping[str, str]:

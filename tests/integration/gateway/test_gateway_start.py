@@ -22,15 +22,16 @@ def start(**env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_redis_it_ends_and_names_the_url_and_what_to_do() -> None:
+def test_without_redis_it_ends_and_names_the_url_and_what_to_do(tmp_path: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
 
-    ended = start(SERVOIR_REDIS_URL=url)
+    ended = start(SERVOIR_REDIS_URL=url, TMPDIR=str(tmp_path))
 
     assert ended.returncode not in (0, None)
     assert url in ended.stderr
     assert "SERVOIR_REDIS_URL" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_registry_it_ends_and_names_the_address_and_what_to_do(redis_url: str) -> None:
