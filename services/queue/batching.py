@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+_WORTH = 1.15
+
 
 def limits_s(most: int, free_in_s: float, service_s: Callable[[int], float]) -> list[float]:
     """Return, for batches of 1 to *most*, the least time that each of its items must have left.
@@ -45,3 +47,20 @@ def choose(
             taken.append(place)
             tightest = min(tightest, left)
     return taken, hopeless
+
+
+def enough(returning: int, within_s: float, most: int, one_s: float, most_s: float) -> int:
+    """Return how many must wait for a batch to be worth starting now, where *returning* more will be there *within_s*.
+
+    *one_s* and *most_s* are what batches of 1 and of *most* take. Of the two batches, the one that does more items in
+    its time is the better, idle time included; clearly more, since some will come too late and wait for all of it.
+    """
+    each_s = (most_s - one_s) / (most - 1) if most > 1 else 0.0
+
+    def per_s(items: int, idle_s: float) -> float:
+        return items / (idle_s + one_s + (items - 1) * each_s)
+
+    for waiting in range(1, most):
+        if per_s(min(waiting + returning, most), within_s) < _WORTH * per_s(waiting, 0.0):
+            return waiting
+    return most

@@ -89,11 +89,29 @@ class Item(NamedTuple):
     history: str
 
 
+class Awaited(NamedTuple):
+    """Who will likely ask again: *returning*, of those who were answered *age_s* ago and since.
+
+    They are back *within_s* of when an execution is free. *free* executions share them. Where *enough* wait, they are
+    not worth waiting for.
+    """
+
+    returning: int = 0
+    age_s: float = 0.0
+    within_s: float = 0.0
+    free: int = 1
+    enough: int = 0
+
+
+NOBODY = Awaited()
+
+
 class Claimed(NamedTuple):
     """What a claim gave, or that this dispatcher is the model's owner no more (*fenced*).
 
-    *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more. Where the order is
-    *drained*, the owner is woken by who enqueues next. *passed* are left to a quicker server.
+    *late* items were answered 504 instead; *suspects* wait, the next for *next_suspect_s* more. So many are *waiting*
+    still, *passed* of them left to a quicker server; where none is, the owner is woken by who enqueues next. *held*:
+    they wait for more.
     """
 
     items: list[Item]
@@ -101,8 +119,9 @@ class Claimed(NamedTuple):
     late: int = 0
     suspects: int = 0
     next_suspect_s: float = 0.0
-    drained: bool = False
+    waiting: int = 0
     passed: int = 0
+    held: bool = False
 
 
 _METAS = msgspec.json.Decoder(Meta)
@@ -150,12 +169,14 @@ def claim(
     choice: Choice = "next",
     newcomers: bool = False,
     standing_s: float = 0.0,
+    awaited: Awaited = NOBODY,
 ) -> Call:
     """Take up to ``len(limits_s)`` items; ``limits_s[k-1]`` is what each item of a batch of k must have left.
 
     An item that has less, but *alone_s* and more, is left to another server: the one that would have it first takes so
     long for it. With *newcomers* the owner is woken when one comes. With *standing_s* this becomes a standing claim
-    where nothing is there: the next item that has so long left is claimed as it comes, and told with the wake.
+    where nothing is there: the next item that has so long left is claimed as it comes, and told with the wake. Where
+    those *awaited* are worth it, and all who wait have the time, nothing is taken; the owner is woken once they came.
     """
     args = {
         "me": me,
@@ -167,6 +188,11 @@ def claim(
         "choice": choice,
         "newcomers": newcomers,
         "standing_ms": math.ceil(1000 * standing_s),
+        "enough": awaited.enough,
+        "returning": awaited.returning,
+        "age_ms": math.ceil(1000 * awaited.age_s),
+        "within_ms": math.ceil(1000 * awaited.within_s),
+        "free": awaited.free,
     }
     return _CLAIM.call(_keys(model), args)
 
@@ -175,7 +201,7 @@ def read_claim(reply: list[Any]) -> Claimed:
     """Return what a claim gave."""
     if reply[0] == b"fenced":
         return Claimed([], fenced=True)
-    _, late, suspects, next_ms, drained, passed, *entries = reply
+    _, late, suspects, next_ms, waiting, passed, held, *entries = reply
     items = [
         Item(
             entry.decode(),
@@ -189,7 +215,13 @@ def read_claim(reply: list[Any]) -> Claimed:
         for entry, meta, spot, left, wait, history in entries
     ]
     return Claimed(
-        items, late=late, suspects=suspects, next_suspect_s=next_ms / 1000, drained=bool(drained), passed=passed
+        items,
+        late=late,
+        suspects=suspects,
+        next_suspect_s=next_ms / 1000,
+        waiting=waiting,
+        passed=passed,
+        held=bool(held),
     )
 
 

@@ -1,7 +1,8 @@
 """Feeds the model servers of one model: claims batches as they get free, sends them, answers.
 
 A dispatcher runs one feeder for each model that it owns. Work-conserving: a free server gets at once what is there,
-and nothing waits for a batch to fill up; one more batch waits at each server, so that it never waits for us.
+and one more batch waits at each server, so that it never waits for us. The exception is a moment in which those who
+were just answered are about to ask again (anticipation.py).
 
 One client's flood does not hold up another's request: a newcomer's item goes to a server that is full as its guest,
 one at a time, and is run at once beside the batches.
@@ -19,9 +20,10 @@ from chassis import logs
 from chassis.background import Background
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
+from services.queue.anticipation import Anticipation
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
-from services.queue.broker import Choice, Claimed
+from services.queue.broker import Awaited, Choice, Claimed
 from services.queue.far_clock import FarClock
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
@@ -52,6 +54,7 @@ class Feeder:
         self._publisher = Publisher(self._tenure, self._replicas, pipe, settings)
         self._suspects = Suspects(due=self.wake)
         self._trust = Trust()
+        self._anticipation = Anticipation()
         self._settler = Settler(self._tenure, pipe, settings, self._suspects, self._trust)
         self._sweeper = Sweeper(
             self._tenure, pipe, self._replicas, self._trust, self._publisher, settings.queue_retire_s
@@ -214,7 +217,10 @@ class Feeder:
         """Claim a batch for *replica* and send it off."""
         now_s, wakes, newcomer = time.monotonic(), self._wakes, self._newcomer
         self._newcomer = False
-        claimed = broker.read_claim(await run_async(self._redis, self._claim_for(replica, choice, now_s)))
+        starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
+        awaited = self._anticipation.awaited(self._replicas.next_of(replica), now_s)
+        call = self._claim_for(replica, choice, starts_in_s, awaited)
+        claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:
             log.warning("ownership_lost", model=self.model)
             self.lose()
@@ -224,14 +230,16 @@ class Feeder:
         if (choice == "newcomer" and claimed.items) or (choice == "next" and newcomer and not claimed.items):
             self._newcomer = True  # another may be behind it, or it is still there
         if choice == "next":
-            self._drained = claimed.drained and wakes == self._wakes  # else one came in the meantime
+            self._drained = not claimed.waiting and wakes == self._wakes  # else one came in the meantime
+        if claimed.held:
+            metrics.HELD.labels(self.model).inc()
+            self._come_back(starts_in_s + awaited.within_s)
         if claimed.items:
             self._send(replica, claimed.items, now_s, choice)
         return claimed
 
-    def _claim_for(self, replica: Replica, choice: Choice, now_s: float) -> Call:
+    def _claim_for(self, replica: Replica, choice: Choice, starts_in_s: float, awaited: Awaited) -> Call:
         most = replica.batch_size if choice == "next" else 1
-        starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
         return broker.claim(
             self.model,
             self._tenure.me,
@@ -242,6 +250,7 @@ class Feeder:
             choice=choice,
             newcomers=self._replicas.host() is not None,
             standing_s=self._standing_s() if choice == "next" else 0.0,
+            awaited=awaited,
         )
 
     def _standing_s(self, last: Batch | None = None) -> float:
@@ -257,6 +266,7 @@ class Feeder:
 
     def _send(self, replica: Replica, items: list[broker.Item], claimed_at_s: float, choice: Choice) -> None:
         self._running.update(item.id for item in items)
+        self._anticipation.came([claimed_at_s - item.wait_s for item in items])
         if is_guest := choice == "newcomer":
             metrics.NEWCOMERS.labels(self.model).inc()
         if choice == "suspect":
@@ -281,6 +291,7 @@ class Feeder:
                 await batch.run()
             finally:
                 replica.end(number)
+                self._anticipation.answered(len(batch.verdicts.results), time.monotonic())
                 replica.alone = False
                 self._freed()
             if replica.breaker.open:

@@ -19,9 +19,9 @@ M:history             hash      id of a suspect: JSON list of its failures.
 M:deadlines           zset      id: deadline, ms.
 M:state               hash      ``owner`` and ``token`` (which dispatcher feeds it), ``plan`` (its version),
                                 ``bytes`` (of the payloads), ``hungry`` (wake the owner at the next item: ``any``, or
-                                one of a ``newcomer``), ``standing`` (its claim on that item, under a token:
-                                the ms that it must have left), ``v:<class>`` (virtual time), ``credit`` (of
-                                the batch class), ``refused:<class>:<reason>`` (counts).
+                                one of a ``newcomer``; or once so many wait), ``standing`` (its claim on that item,
+                                under a token: the ms that it must have left), ``v:<class>`` (virtual time),
+                                ``credit`` (of the batch class), ``refused:<class>:<reason>`` (counts).
 M:quarantine          stream    items that ended three servers: ``meta``, ``payload``, ``history``; bounded.
 M:quarantine:bytes    string    how large its payloads are together.
 ====================  ========  ==========================================================================

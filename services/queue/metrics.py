@@ -42,6 +42,7 @@ PAYLOADS = Counter(
 NEWCOMERS = Counter(
     "servoir_queue_newcomers_total", "Items of clients with little to ask, run beside others' full servers", _MODEL
 )
+HELD = Counter("servoir_queue_held_total", "Claims put off for a moment, since clients were about to ask again", _MODEL)
 GIVEN_UP = Counter("servoir_queue_given_up_total", "Items that ended three servers", _MODEL)
 
 answers, waits, batches, services, late = each(ANSWERS), each(WAIT), each(BATCH), each(SERVICE), each(LATE)
@@ -51,7 +52,7 @@ payloads = each(PAYLOADS)
 @lru_cache(maxsize=4096)
 def begin(model: str) -> None:
     """Show a model's counters from 0 on, whoever has it: an increase that nothing stood before is not seen."""
-    for counter in (RETRIES, REDELIVERIES, LATE, NEWCOMERS, GIVEN_UP):
+    for counter in (RETRIES, REDELIVERIES, LATE, NEWCOMERS, HELD, GIVEN_UP):
         counter.labels(model)
     for priority in CLASSES:
         for status in _STATUSES:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from chassis.errors import ServoirError
 from chassis.rpc import registry_pb2 as pb
@@ -24,6 +25,13 @@ _SMOOTHING = 0.2
 _SENT_S = 5.0
 
 
+class _Sent(NamedTuple):
+    """A batch that is there: when it is to be back, and of how many items."""
+
+    ends_s: float
+    items: int
+
+
 class Replica:
     """A model server under one lease. Times are in the clock of ``time.monotonic``."""
 
@@ -38,7 +46,7 @@ class Replica:
         self.probing = False
         """Whether someone asks it already whether it is back."""
         self._around_s = self._handover_s = self._next_s = 0.0
-        self._ends_s: dict[int, float] = {}
+        self._sent: dict[int, _Sent] = {}
         self._guest: int | None = None
         self._chosen = 0
         self._numbers = itertools.count()
@@ -62,7 +70,7 @@ class Replica:
     def load(self) -> Load:
         """What routing needs to know."""
         usable = self.usable and not self.alone
-        ends_s, guest = list(self._ends_s.values()), self._guest is not None
+        ends_s, guest = [sent.ends_s for sent in self._sent.values()], self._guest is not None
         one_s = self.latency.expected_s(1)
         return Load(self.concurrency, ends_s, usable, self._lead_s(), self._next_s, guest, one_s)
 
@@ -87,7 +95,16 @@ class Replica:
     @property
     def idle(self) -> bool:
         """Whether nothing is at it, or about to be."""
-        return not self._ends_s and self._guest is None and not self._chosen
+        return not self._sent and self._guest is None and not self._chosen
+
+    @property
+    def free_executions(self) -> int:
+        """How many batches it could run besides those that are there."""
+        return max(0, self.concurrency - len(self._sent)) if self.usable else 0
+
+    def back_next(self) -> int:
+        """Return how many items come back from it next; 0 where nothing is there."""
+        return min(self._sent.values(), default=_Sent(0.0, 0)).items
 
     @contextmanager
     def chosen(self) -> Iterator[None]:
@@ -106,7 +123,7 @@ class Replica:
         """Note that a batch goes there; return its number, for ``end``."""
         number = next(self._numbers)
         now_s = time.monotonic()
-        self._ends_s[number] = now_s + self.expected_s(size)
+        self._sent[number] = _Sent(now_s + self.expected_s(size), size)
         self._next_s = now_s + self._handover_s
         return number
 
@@ -120,7 +137,7 @@ class Replica:
         if number == self._guest:
             self._guest = None
         else:
-            del self._ends_s[number]
+            del self._sent[number]
 
     def _lead_s(self) -> float:
         """Return how long before it gets free it should get its next batch: to travel and be decoded, and to spare."""

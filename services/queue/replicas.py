@@ -12,6 +12,7 @@ from chassis import logs
 from chassis.background import Background
 from chassis.rpc import registry_pb2 as pb
 from services.queue import metrics, routing
+from services.queue.anticipation import Next
 from services.queue.replica import Replica
 
 log = logs.logger()
@@ -89,6 +90,12 @@ class Replicas:
         """Return after how long an item is back from the quickest of all *but* one; infinite without any."""
         others = (replica for replica in self._by_instance.values() if replica is not but and replica.usable)
         return min((replica.expected_s(1) for replica in others), default=math.inf)
+
+    def next_of(self, replica: Replica) -> Next:
+        """Return what the next batch of *replica* is like."""
+        most, expected_s = replica.batch_size, replica.latency.expected_s
+        free = sum(each.free_executions for each in self._by_instance.values()) if replica.free_executions else 0
+        return Next(most, expected_s(1), expected_s(most), free, replica.back_next())
 
     def slowest_s(self) -> float:
         """Return after how long one item is back from any that may get it; 0 without one."""

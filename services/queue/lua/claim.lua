@@ -1,20 +1,24 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms alone_ms limits_ms choice newcomers standing_ms
+-- A: me token most least_ms alone_ms limits_ms choice newcomers standing_ms enough left returning within_ms
 --   limits_ms[k]: the least time that every item of a batch of k must have left at this server; alone_ms: what one item
 --   alone must have left at the best server for it; least_ms: less is hopeless.
 --   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a
 --     client that has had less than its share, or nothing: then the owner is woken for the next of those.
 --   newcomers: wake the owner for one of those, too.
+--   returning, age_ms, within_ms, free, enough: so many of those who were answered age_ms ago and since will likely ask
+--     again, within_ms of when an execution is free; free executions share them. Unless enough wait, nothing is taken
+--     before a share is there, if all who wait have the time; the owner is woken then.
 --   standing_ms: not 0 where the owner has nothing else to do, and makes a standing claim if there is nothing here.
--- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, drained, passed, {id, meta, spot, left_ms, wait_ms,
--- history}, ...}; passed: how many were left to a quicker server.
+-- Returns {'fenced'} or {'batch', late, suspects, next_suspect_ms, waiting, passed, held, {id, meta, spot, left_ms,
+-- wait_ms, history}, ...}; waiting: how many are left; passed: how many of them to a quicker server; held: whether more
+-- are waited for.
 
 if not is_owner() then return {'fenced'} end
 
 local BATCH_SHARE = 0.1  -- of the items, while both classes wait
 local MOST_PASSED = 100
 local picked, left, late, passed, tightest = {}, {}, 0, 0, math.huge
-local virtual, drained = {}, false
+local virtual, held = {}, false
 local waiting = {}  -- how many there are in each order
 for _, order in ipairs({'first', 'interactive', 'batch'}) do
   waiting[order] = redis.call('ZCARD', K['order_' .. order])
@@ -73,6 +77,28 @@ local function take(order, most)
   return taken
 end
 
+local function all_waiting() return waiting.first + waiting.interactive + waiting.batch end
+
+-- What each free execution is to get once those who are awaited are there, and whether who waits has the time for that;
+-- nothing where nobody is worth waiting for.
+local function awaited_share()
+  local all = all_waiting()
+  if all == 0 or all >= A.enough then return end
+  local ids, returned, tightest_ms = {}, 0, math.huge
+  for _, order in ipairs({'first', 'interactive', 'batch'}) do
+    for _, id in ipairs(redis.call('ZRANGE', K['order_' .. order], 0, -1)) do
+      ids[#ids + 1] = id
+      if accepted_ms(id) > NOW - A.age_ms then returned = returned + 1 end
+    end
+  end
+  for _, deadline in ipairs(redis.call('ZMSCORE', K.deadlines, unpack(ids))) do
+    tightest_ms = math.min(tightest_ms, tonumber(deadline or 0) - NOW)
+  end
+  local to_come = math.max(0, A.returning - returned)
+  local share = math.min(A.most, math.ceil((all + to_come) / A.free))
+  return share, tightest_ms >= A.within_ms + A.limits_ms[share]
+end
+
 -- The batch class earns a tenth of an item with each that goes past it, and spends it before the others.
 local function batch_share(most)
   if waiting.batch == 0 then
@@ -112,6 +138,23 @@ local function claimed()
   return items
 end
 
+-- Take the next batch, of both classes and of what goes first.
+local function take_next(most)
+  take('first', most)
+  if #picked < most then take('batch', batch_share(most - #picked)) end
+  if #picked < most then take('interactive', most - #picked) end
+  if #picked < most then take('batch', most - #picked) end
+  advance('interactive')
+  advance('batch')
+  local drained = all_waiting() == 0
+  if drained or #picked == 0 then
+    local stands = drained and #picked == 0 and A.standing_ms > 0
+    redis.call('HSET', K.state, 'hungry', 'any', 'standing', stands and standing_claim() or '')
+  elseif A.newcomers then
+    redis.call('HSET', K.state, 'hungry', 'newcomer')
+  end
+end
+
 if A.choice == 'suspect' then
   local due = redis.call('ZRANGEBYSCORE', K.retries, '-inf', NOW, 'LIMIT', 0, 1)[1]
   if due then
@@ -128,21 +171,11 @@ elseif A.choice == 'newcomer' then
     redis.call('HSET', K.state, 'hungry', 'newcomer')
   end
 else
-  take('first', A.most)
-  if #picked < A.most then take('batch', batch_share(A.most - #picked)) end
-  if #picked < A.most then take('interactive', A.most - #picked) end
-  if #picked < A.most then take('batch', A.most - #picked) end
-  advance('interactive')
-  advance('batch')
-  drained = waiting.first + waiting.interactive + waiting.batch == 0
-  if drained or #picked == 0 then
-    local stands = drained and #picked == 0 and A.standing_ms > 0
-    redis.call('HSET', K.state, 'hungry', 'any', 'standing', stands and standing_claim() or '')
-  elseif A.newcomers then
-    redis.call('HSET', K.state, 'hungry', 'newcomer')
-  end
+  local share, has_time = awaited_share()
+  held = share and has_time and all_waiting() < share
+  if held then redis.call('HSET', K.state, 'hungry', share) else take_next(share or A.most) end
 end
 
 local soonest = redis.call('ZRANGE', K.retries, 0, 0, 'WITHSCORES')[2]
 local next_ms = soonest and math.max(0, soonest - NOW) or -1
-return {'batch', late, redis.call('ZCARD', K.retries), next_ms, drained and 1 or 0, passed, unpack(claimed())}
+return {'batch', late, redis.call('ZCARD', K.retries), next_ms, all_waiting(), passed, held and 1 or 0, unpack(claimed())}

@@ -42,8 +42,14 @@ local function is_newcomer()
     and redis.call('ZCARD', order) > redis.call('ZCOUNT', order, '-inf', virtual)
 end
 
+-- The owner waits until so many are there.
+local function is_the_last_awaited()
+  local expected = tonumber(state[5])
+  return expected and depth() + new >= expected
+end
+
 local is_awaited = state[5] == 'newcomer' and is_newcomer()
-local wakes = state[5] == 'any' or is_awaited
+local wakes = state[5] == 'any' or is_awaited or is_the_last_awaited()
 
 -- Grant the item to the owner's standing claim, if it made one and the item has time for that: it is the owner's from
 -- now on, and told with the wake. Returns whether it was.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue.batching import choose, limits_s
+from services.queue.batching import choose, enough, limits_s
 
 TIMES = st.lists(st.floats(0.0, 5.0), max_size=40)
 LIMITS = st.lists(st.floats(0.0, 2.0), min_size=1, max_size=16).map(sorted)
@@ -63,3 +63,28 @@ def test_a_free_server_is_left_idle_only_when_all_is_hopeless(left: list[float],
     taken, hopeless = choose(left, limits)
 
     assert taken or len(hopeless) == len(left)
+
+
+def test_nobody_is_waited_for_where_a_batch_saves_nothing_or_holds_no_more() -> None:
+    assert enough(8, 0.003, 16, one_s=0.010, most_s=0.160) == 1, "each item takes its time, whoever is beside it"
+    assert enough(0, 0.003, 16, one_s=0.020, most_s=0.020) == 1
+    assert enough(8, 0.003, 1, one_s=0.020, most_s=0.020) == 1
+
+
+def test_those_who_wait_are_held_up_only_for_clearly_more_than_they_lose() -> None:
+    assert enough(8, 0.004, 64, one_s=0.020, most_s=0.020) == 22, "29 in 24 ms, or 21 in 20; not 30, or 22"
+    assert enough(2, 0.040, 64, one_s=0.020, most_s=0.020) == 1
+    assert enough(64, 0.005, 64, one_s=0.020, most_s=0.020) == 45, "a full batch of 64 in 25 ms, or 44 in 20"
+    assert enough(16, 0.0045, 32, one_s=0.011, most_s=0.042) <= 16, "two halves do nearly as much, and nobody is late"
+
+
+@given(st.integers(0, 32), st.integers(1, 32), st.floats(0.001, 0.1), st.floats(0.001, 0.1), st.floats(0.001, 0.05))
+def test_where_more_wait_than_enough_nobody_more_is_worth_it(
+    returning: int, most: int, fixed_s: float, each_s: float, within_s: float
+) -> None:
+    least = enough(returning, within_s, most, fixed_s + each_s, fixed_s + most * each_s)
+
+    assert 1 <= least <= most
+    for waiting in range(least, most + 1):
+        then = min(waiting + returning, most)
+        assert then / (within_s + fixed_s + then * each_s) < 1.15 * waiting / (fixed_s + waiting * each_s) + 1e-6
