@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from services.queue.batching import enough
@@ -22,6 +23,7 @@ _FEWEST = 16
 _MOST_COME = 0.9
 _PROMPT = 0.5
 """Of the time between two batches. What comes at any time comes evenly spread over all of it."""
+_USUAL = 0.75
 _SPARE_S = 0.001
 _FORGET = 2.0
 """Times between two batches, after which nobody is owed a return any more."""
@@ -66,9 +68,14 @@ class Anticipation:
             return
         self._ends_s.append(now_s)
         self._gone.append(_Answered(now_s, items))
-        self._between_s = (now_s - self._ends_s[0]) / max(1, len(self._ends_s) - 1)
+        self._between_s = self._usual_gap_s()
         while self._gone[0].at_s < now_s - _FORGET * self._between_s:
             self._gone.popleft()
+
+    def _usual_gap_s(self) -> float:
+        """Return the time between two batches, whatever pauses there are, and how many end together."""
+        gaps_s = sorted(later_s - end_s for end_s, later_s in pairwise(self._ends_s))
+        return gaps_s[int(_USUAL * len(gaps_s))] if gaps_s else 0.0
 
     def came(self, accepted_s: Sequence[float]) -> None:
         """Note when those who are in the next batch were accepted, in their order."""

@@ -1,5 +1,6 @@
 -- Take the items of the next batch, in their order, as far as the tightest deadline among them allows.
--- A: me token most least_ms alone_ms limits_ms choice newcomers standing_ms enough left returning within_ms
+-- A: me token most least_ms alone_ms limits_ms choice newcomers returning age_ms within_ms free enough
+--    standing_ms
 --   limits_ms[k]: the least time that every item of a batch of k must have left at this server; alone_ms: what one item
 --   alone must have left at the best server for it; least_ms: less is hopeless.
 --   choice: 'next'; 'suspect': one item that a server failed with before, alone, and nothing else; 'newcomer': one of a

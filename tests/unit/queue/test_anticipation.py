@@ -79,6 +79,16 @@ def test_what_comes_at_any_time_is_not_waited_for() -> None:
         assert anticipation.awaited(FREE, now_s) == NOBODY
 
 
+def test_a_pause_makes_nobody_prompt() -> None:
+    anticipation, random_ = Anticipation(), random.Random(2)
+    now_s = 100.0
+    for turn in range(200):
+        now_s += 3600.0 if turn % 40 == 39 else BATCH_S
+        anticipation.came(sorted(now_s + random_.random() * BATCH_S for _ in range(6)))
+        anticipation.answered(6, now_s + BATCH_S)
+        assert anticipation.awaited(FREE, now_s + BATCH_S) == NOBODY
+
+
 def test_who_asks_now_and_then_is_not_waited_for() -> None:
     anticipation, _ = prompt(rounds=40, items=1, after_s=1.0)
 
