@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -35,9 +36,9 @@ def asked_timeout_s(environ: Environ, longest_s: float) -> float | None:
     if text is None:
         return None
     try:
-        timeout_s = float(text)
+        timeout_s = math.nan if "_" in text else float(text)  # Python takes 1_0 for 10
     except ValueError:
-        timeout_s = -1.0
+        timeout_s = math.nan
     if not 0 < timeout_s <= longest_s:
         raise BadRequest(f"X-Request-Timeout-S: a number of seconds above 0, at most {longest_s:g}")
     return timeout_s

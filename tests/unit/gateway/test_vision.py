@@ -209,7 +209,7 @@ def test_an_answer_that_is_no_prediction_is_the_models_failure(gateway: Gateway)
     assert response.json["title"] == "Model failed on this input"
 
 
-@pytest.mark.parametrize("asked", ["0", "-1", "nan", "inf", "1e9", "soon", ""])
+@pytest.mark.parametrize("asked", ["0", "-1", "nan", "inf", "1e9", "1_0", "soon", ""])
 def test_a_deadline_that_makes_no_sense_is_a_bad_request(gateway: Gateway, asked: str) -> None:
     assert post(gateway.client, f"{V3}/predict/bbox", headers={"X-Request-Timeout-S": asked}).status_code == 400
 
