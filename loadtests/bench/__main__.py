@@ -1,4 +1,4 @@
-"""``python -m loadtests.bench [efficiency|cost|latency|overload|server|growth|soak …]``: measures, and shows a table.
+"""``python -m loadtests.bench [PART …]``: measures, and shows a table.
 
 What is measured goes into ``bench.json`` in the folder of results, with plots; a run of some parts leaves the others'
 figures as they were.
@@ -18,16 +18,17 @@ from typing import Any
 from rich.console import Console
 
 from loadtests.bench import plots, report, results
-from loadtests.bench.measures import cost, efficiency, growth, latency, overload, server, soak
+from loadtests.bench.measures import batching, cost, efficiency, growth, latency, overload, server, soak
 from loadtests.bench.plan import Plan, plan
 from loadtests.bench.results import Results
 from loadtests.bench.suite import Suite
 
-PARTS = ("efficiency", "server", "latency", "cost", "overload", "growth", "soak")
+PARTS = ("efficiency", "server", "latency", "cost", "batching", "overload", "growth", "soak")
 _WIDTH = 150
 _ON_A_SUITE = ("efficiency", "latency", "cost")
 _ALONE: dict[str, Callable[[Plan], Any]] = {
     "server": server.measure,
+    "batching": batching.measure,
     "overload": overload.measure,
     "growth": growth.measure,
     "soak": soak.measure,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from loadtests.bench.bare import Bare
 from loadtests.bench.figures import Summary
+from loadtests.bench.measures.batching import BATCH_S, Batching
 from loadtests.bench.measures.cost import Cost
 from loadtests.bench.measures.efficiency import Efficiency
 from loadtests.bench.measures.growth import Growth
@@ -58,6 +59,8 @@ def _sections(results: Results) -> Iterator[list[Row]]:
         yield _latency(results.latency)
     if results.cost:
         yield _cost(results.cost)
+    if results.batching:
+        yield [_batching(one) for one in results.batching]
     for overload in results.overload:
         yield _overload(overload)
     if results.growth:
@@ -136,6 +139,12 @@ def _cost(cost: Cost) -> list[Row]:
         Row("  through nginx", f"{cost.nginx.suite_cpu_us:.0f} µs", "", None, f"{cost.nginx.first.ok_per_s:.0f}/s"),
         Row("memory of all processes", f"{whole:.0f} MiB", "", None, memory),
     ]
+
+
+def _batching(one: Batching) -> Row:
+    name = f"{one.clients} clients of {1000 * BATCH_S:.0f} ms for any batch"
+    behind = f"{one.ok_per_s:.0f} of {one.most_per_s:.0f} requests/s, p50 {one.p50_ms:.1f} ms"
+    return Row(name, f"{one.share:.2f}", "", None, behind)
 
 
 def _overload(one: Overload) -> list[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from chassis import interpreter
+from loadtests.bench.measures.batching import Batching
 from loadtests.bench.measures.cost import Cost
 from loadtests.bench.measures.efficiency import Efficiency
 from loadtests.bench.measures.growth import Growth
@@ -39,6 +40,7 @@ class Results(msgspec.Struct):
     efficiencies: list[Efficiency] = []
     cost: Cost | None = None
     latency: Latency | None = None
+    batching: list[Batching] = []
     overload: list[Overload] = []
     server: ServerFigures | None = None
     growth: Growth | None = None
