@@ -94,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     found.fill_in(planned)
     path, drawn = results.write(found, asked.out), plots.draw(found, asked.out)
     report.show(found, console)
-    console.print(f"{path}, {', '.join(file.name for file in drawn)} ({time.monotonic() - began:.0f} s)")
+    files = ", ".join([str(path), *(file.name for file in drawn)])
+    console.print(f"{files} ({time.monotonic() - began:.0f} s)")
     return 0
 
 
