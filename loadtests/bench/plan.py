@@ -30,6 +30,11 @@ class Plan:
         return quick if self.quick else seconds
 
     @property
+    def turns(self) -> range:
+        """How often what takes turns is measured."""
+        return range(1 if self.quick else 3)
+
+    @property
     def detector(self) -> Model:
         """The model that stands for all where one is enough."""
         return next((model for model in self.real if model.task == "bbox"), self.real[0])

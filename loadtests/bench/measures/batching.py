@@ -40,8 +40,7 @@ def measure(plan: Plan) -> list[Batching]:
         for clients in CLIENTS:
             source = Source(model, [plan.body], clients=clients)
             seen = [
-                load.run(suite.direct, parts, [source], seconds=plan.lasts(4.0, quick=2.0)).first
-                for _ in range(1 if plan.quick else 3)
+                load.run(suite.direct, parts, [source], seconds=plan.lasts(4.0, quick=2.0)).first for _ in plan.turns
             ]
             rate, p50_ms = median([one.ok_per_s for one in seen]), median([one.p50_ms for one in seen])
             found.append(Batching(clients, rate, clients / BATCH_S, p50_ms))

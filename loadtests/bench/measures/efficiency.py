@@ -58,7 +58,7 @@ def _of(model: Model, plan: Plan, suite: Suite) -> Efficiency:
     parts, seconds = suite.parts(), plan.lasts(12.0, quick=5.0)
     source = Source(model, plan.photographs, clients=CLIENTS)
     rounds = []
-    for _ in range(1 if plan.quick else 3):
+    for _ in plan.turns:
         [alone] = bare.run(model, plan.photographs_folder, [best.way], seconds=plan.lasts(8.0, quick=4.0))
         direct = load.run(suite.direct, parts, [source], seconds=seconds).first
         nginx = load.run(suite.front, parts, [source], seconds=seconds).first

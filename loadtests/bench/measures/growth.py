@@ -73,7 +73,7 @@ class Turns:
 
     def point(self, of: int, suite: Suite) -> Point:
         """Return the medians of *suite*, in turns with the plain one."""
-        pairs = [(self._load(suite), self._load(self._plain)) for _ in range(1 if self._plan.quick else 3)]
+        pairs = [(self._load(suite), self._load(self._plain)) for _ in self._plan.turns]
         return Point(
             of,
             median([grown.first.ok_per_s for grown, _ in pairs]),

@@ -65,7 +65,7 @@ def _one_at_a_time(plan: Plan, suite: Suite, parts: dict[str, int]) -> OneAtATim
     served = suite.tuned(plan.detector).threads
     threads = sorted({served, plan.cores})
     alone: dict[str, list[float]] = {"bare": [], "best": [], "direct": [], "nginx": [], "echo": []}
-    for _ in range(1 if plan.quick else 3):
+    for _ in plan.turns:
         ways = [ALONE._replace(threads=count) for count in threads]
         tried = bare.run(plan.detector, plan.photographs_folder, ways, seconds=plan.lasts(5.0, quick=2.0))
         times = {one.threads: 1000.0 * one.batch_p50_s for one in tried}

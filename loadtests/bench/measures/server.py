@@ -64,7 +64,7 @@ def _of(model: Model, plan: Plan) -> Server:
         sizes = sorted({announced.best_batch_size, min(_ECHO_BATCH, server.capacity.max_batch_size)})
         alone: list[float] = []
         served: dict[int, list[float]] = {size: [] for size in sizes}
-        for _ in range(1 if plan.quick else 3):
+        for _ in plan.turns:
             [turn] = bare.run(model, plan.photographs_folder, [best.way], seconds=plan.lasts(8.0, quick=4.0))
             alone.append(turn.items_per_s)
             for size in sizes:
