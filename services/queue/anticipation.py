@@ -8,15 +8,15 @@ Idleness in Synchronous I/O*, SOSP 2001). Where requests come whenever they like
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from services.queue.batching import enough
-from services.queue.broker import NOBODY, Awaited
 
 _WINDOW = 64
 _FEWEST = 16
@@ -41,6 +41,23 @@ class Next(NamedTuple):
     most_s: float
     free: int
     back_next: int
+
+
+class Awaited(NamedTuple):
+    """Who will likely ask again: *returning*, of those who were answered *age_s* ago and since.
+
+    They are back *within_s* of when an execution is free. *free* executions share them. Where *enough* wait, they are
+    not worth waiting for.
+    """
+
+    returning: int = 0
+    age_s: float = 0.0
+    within_s: float = 0.0
+    free: int = 1
+    enough: int = 0
+
+
+NOBODY = Awaited()
 
 
 @dataclass(slots=True)
@@ -74,8 +91,8 @@ class Anticipation:
 
     def _usual_gap_s(self) -> float:
         """Return the time between two batches, whatever pauses there are, and how many end together."""
-        gaps_s = sorted(later_s - end_s for end_s, later_s in pairwise(self._ends_s))
-        return gaps_s[int(_USUAL * len(gaps_s))] if gaps_s else 0.0
+        gaps_s = [later_s - end_s for end_s, later_s in pairwise(self._ends_s)]
+        return _quantile(gaps_s, _USUAL) if gaps_s else 0.0
 
     def came(self, accepted_s: Sequence[float]) -> None:
         """Note when those who are in the next batch were accepted, in their order."""
@@ -90,13 +107,13 @@ class Anticipation:
             self._gone[0].items -= 1
             if not self._gone[0].items:
                 self._gone.popleft()
-        elif place := bisect_right(list(self._ends_s), accepted_s):
+        elif place := bisect_right(self._ends_s, accepted_s):
             self._after_s.append(accepted_s - self._ends_s[place - 1])
 
     def _learned_s(self) -> float:
         if len(self._after_s) < _FEWEST:
             return 0.0
-        within_s = sorted(self._after_s)[int(_MOST_COME * len(self._after_s))] + _SPARE_S
+        within_s = _quantile(self._after_s, _MOST_COME) + _SPARE_S
         return within_s if within_s < _PROMPT * self._between_s else 0.0
 
     def awaited(self, batch: Next, now_s: float) -> Awaited:
@@ -108,5 +125,10 @@ class Anticipation:
             owed = [gone for gone in self._gone if gone.at_s + self.within_s > now_s]
             returning, age_s = sum(gone.items for gone in owed), now_s - owed[0].at_s if owed else 0.0
         free = max(1, batch.free)
-        least = enough(-(-returning // free), self.within_s, batch.most, batch.one_s, batch.most_s)
+        least = enough(math.ceil(returning / free), self.within_s, batch.most, batch.one_s, batch.most_s)
         return Awaited(returning, age_s, self.within_s - age_s, free, least)
+
+
+def _quantile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[int(share * len(ordered))]

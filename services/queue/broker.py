@@ -16,6 +16,7 @@ import msgspec
 from chassis.shared_memory import Spot
 from services.queue import keys
 from services.queue.answers import Result
+from services.queue.anticipation import NOBODY, Awaited
 from services.queue.scripts import Call, Script
 from services.queue.spots import read_spot, write_spot
 from services.queue.wanted import write_wanted
@@ -87,23 +88,6 @@ class Item(NamedTuple):
     left_s: float
     wait_s: float
     history: str
-
-
-class Awaited(NamedTuple):
-    """Who will likely ask again: *returning*, of those who were answered *age_s* ago and since.
-
-    They are back *within_s* of when an execution is free. *free* executions share them. Where *enough* wait, they are
-    not worth waiting for.
-    """
-
-    returning: int = 0
-    age_s: float = 0.0
-    within_s: float = 0.0
-    free: int = 1
-    enough: int = 0
-
-
-NOBODY = Awaited()
 
 
 class Claimed(NamedTuple):

@@ -20,10 +20,10 @@ from chassis import logs
 from chassis.background import Background
 from chassis.rpc import registry_pb2 as pb
 from services.queue import broker, metrics, routing
-from services.queue.anticipation import Anticipation
+from services.queue.anticipation import NOBODY, Anticipation, Awaited
 from services.queue.batch import Batch
 from services.queue.batching import limits_s
-from services.queue.broker import Awaited, Choice, Claimed
+from services.queue.broker import Choice, Claimed
 from services.queue.far_clock import FarClock
 from services.queue.pipe import Pipe
 from services.queue.publisher import Publisher
@@ -218,7 +218,7 @@ class Feeder:
         now_s, wakes, newcomer = time.monotonic(), self._wakes, self._newcomer
         self._newcomer = False
         starts_in_s = 0.0 if choice == "newcomer" else routing.free_in_s(replica.load, now_s)
-        awaited = self._anticipation.awaited(self._replicas.next_of(replica), now_s)
+        awaited = self._anticipation.awaited(self._replicas.next_of(replica), now_s) if choice == "next" else NOBODY
         call = self._claim_for(replica, choice, starts_in_s, awaited)
         claimed = broker.read_claim(await run_async(self._redis, call))
         if claimed.fenced:

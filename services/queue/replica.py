@@ -67,12 +67,16 @@ class Replica:
         return not self.draining and not self.breaker.open
 
     @property
+    def takes_more(self) -> bool:
+        """Whether it may get batches now: no suspect is at it."""
+        return self.usable and not self.alone
+
+    @property
     def load(self) -> Load:
         """What routing needs to know."""
-        usable = self.usable and not self.alone
         ends_s, guest = [sent.ends_s for sent in self._sent.values()], self._guest is not None
         one_s = self.latency.expected_s(1)
-        return Load(self.concurrency, ends_s, usable, self._lead_s(), self._next_s, guest, one_s)
+        return Load(self.concurrency, ends_s, self.takes_more, self._lead_s(), self._next_s, guest, one_s)
 
     @property
     def memory(self) -> str:
@@ -100,7 +104,7 @@ class Replica:
     @property
     def free_executions(self) -> int:
         """How many batches it could run besides those that are there."""
-        return max(0, self.concurrency - len(self._sent)) if self.usable else 0
+        return max(0, self.concurrency - len(self._sent)) if self.takes_more else 0
 
     def back_next(self) -> int:
         """Return how many items come back from it next; 0 where nothing is there."""

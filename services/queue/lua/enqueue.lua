@@ -45,7 +45,7 @@ end
 -- The owner waits until so many are there.
 local function is_the_last_awaited()
   local expected = tonumber(state[5])
-  return expected and depth() + new >= expected
+  return expected and in_order() + new >= expected
 end
 
 local is_awaited = state[5] == 'newcomer' and is_newcomer()

@@ -168,7 +168,9 @@ local function put_back_all(running)
   end
 end
 
-local function depth()
+-- How many wait for their batch; and those who wait to be tried alone besides.
+local function in_order()
   return redis.call('ZCARD', K.order_first) + redis.call('ZCARD', K.order_interactive)
-    + redis.call('ZCARD', K.order_batch) + redis.call('ZCARD', K.retries)
+    + redis.call('ZCARD', K.order_batch)
 end
+local function depth() return in_order() + redis.call('ZCARD', K.retries) end

@@ -28,6 +28,7 @@ class HashingServer(Server):
 
 StartDispatcher = Callable[..., Server]
 StartModelServer = Callable[..., HashingServer]
+Wakes = Callable[[], list[bytes]]
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def connection(redis_url: str) -> redis.Redis:
 
 
 @pytest.fixture
-def wakes(connection: redis.Redis) -> Iterator[Callable[[], list[bytes]]]:
+def wakes(connection: redis.Redis) -> Iterator[Wakes]:
     """What returns the wakes that came since it was called last."""
     channel = connection.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(keys.wake_channel("me"))

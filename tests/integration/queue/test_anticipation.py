@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import redis
 
-from services.queue.broker import Awaited
+from services.queue.anticipation import Awaited
 from services.queue.client import QueueClient
 from tests.fakes import FakeModelServer, FakeRegistry, HashServicer, lease, prediction_of
 from tests.integration.queue.asking import Asking, ask, planned
-from tests.integration.queue.conftest import StartDispatcher
-from tests.integration.queue.scripted import claim, enqueue
-from tests.integration.queue.test_standing_claims import Wakes
+from tests.integration.queue.conftest import StartDispatcher, Wakes
+from tests.integration.queue.scripted import claim, enqueue, give_back
 
 CLIENTS, ROUNDS = 8, 25
 
@@ -37,6 +36,20 @@ def test_one_wake_is_enough(connection: redis.Redis, wakes: Wakes) -> None:
         enqueue(connection, number)
 
     assert len(wakes()) == 1
+
+
+def test_a_suspect_is_none_of_those_who_are_back(connection: redis.Redis, wakes: Wakes) -> None:
+    enqueue(connection, 0)
+    give_back(connection, claim(connection).items[0], history="[]", later_s=60.0)
+    enqueue(connection, 1)
+    claim(connection, awaited=Awaited(returning=2, within_s=1.0, enough=8))
+    wakes()
+
+    enqueue(connection, 2)
+    before = wakes()
+    enqueue(connection, 3)
+
+    assert (before, len(wakes())) == ([], 1)
 
 
 def test_those_who_are_back_are_taken(connection: redis.Redis) -> None:
@@ -85,8 +98,8 @@ def test_no_batch_is_larger_than_the_server_takes(connection: redis.Redis) -> No
 def test_clients_of_a_model_that_takes_as_long_for_one_as_for_all_are_run_together(
     redis_url: str, client: QueueClient, registry: FakeRegistry, start_dispatcher: StartDispatcher
 ) -> None:
-    server = FakeModelServer(HashServicer(delay_s=0.08))
-    registry.lease(lease("replica", server.address, batch_size=16, service_s=0.08))
+    server = FakeModelServer(HashServicer(delay_s=0.2))
+    registry.lease(lease("replica", server.address, batch_size=16, service_s=0.2))
     start_dispatcher()
     planned(redis_url)
 

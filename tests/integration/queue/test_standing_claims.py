@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 import redis
@@ -14,11 +13,10 @@ from services.queue.wakes import Grant, read_wake
 from tests.fakes import MODEL as SERVED
 from tests.fakes import FakeModelServer, prediction_of
 from tests.integration.queue.asking import Asking, ask, depth, planned
-from tests.integration.queue.conftest import StartDispatcher
+from tests.integration.queue.conftest import StartDispatcher, Wakes
 from tests.integration.queue.scripted import MODEL, claim, enqueue, finish, own
 from tests.parts import wait_until
 
-Wakes = Callable[[], list[bytes]]
 NEEDED_S = 0.5
 
 

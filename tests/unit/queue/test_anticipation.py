@@ -6,12 +6,9 @@ import random
 
 import pytest
 
-from services.queue.anticipation import Anticipation, Next
-from services.queue.broker import NOBODY
+from services.queue.anticipation import NOBODY, Anticipation, Next
 
 BATCH_S = 0.05
-
-
 FREE = Next(16, BATCH_S, BATCH_S, free=1, back_next=0)
 
 
